@@ -1,0 +1,222 @@
+"""The C functions that nutpie calls, made from PyTensor's numba functions and cached on disk.
+
+nutpie calls two C functions: one writes the log-density and its gradient, the other writes the
+variables that are kept. Both receive one pointer to their data. Here that pointer leads to a flat
+array of integers (for each data array: its address, then its shape), so the text of the function
+depends on the number of parameters and on the ranks and dtypes of the data arrays, and on nothing
+that differs between processes or tables. numba can therefore keep the machine code on disk.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import cgutils, types
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
+
+# Raise it whenever the text of the generated functions changes its meaning in a way that the text
+# itself does not show (say, the meaning of the numbers in `DataBlock.block`).
+LAYOUT_VERSION = 1
+
+_DTYPES = {"float64", "float32", "int64", "int32", "int16", "int8", "uint8", "bool"}
+
+_LOGP_SIGNATURE = types.int64(
+    types.uint64,
+    types.CPointer(types.double),
+    types.CPointer(types.double),
+    types.CPointer(types.double),
+    types.voidptr,
+)
+_KEPT_SIGNATURE = types.int64(
+    types.uint64,
+    types.uint64,
+    types.CPointer(types.double),
+    types.CPointer(types.double),
+    types.voidptr,
+)
+
+_LOGP_SOURCE = """\
+def log_density(size, x_, gradient_, value_, data_):
+    if size != {size}:
+        return -1
+    try:
+        x = carray(x_, ({size},))
+        gradient = carray(gradient_, ({size},))
+{arrays}
+        value, slope = graph(x{arguments})
+        if slope.size != {size}:
+            return 2
+        density = carray(value_, ())
+        density[()] = value
+        finite = np.isfinite(density[()])
+        for i in range({size}):
+            gradient[i] = slope[i]
+            finite = finite and np.isfinite(slope[i])
+        if not finite:
+            return 3
+    except Exception:
+        return 1
+    return 0
+"""
+
+_KEPT_SOURCE = """\
+def kept_variables(size, kept_size, x_, kept_, data_):
+    if size != {size} or kept_size != {kept_size}:
+        return -1
+    try:
+        x = carray(x_, ({size},))
+        kept = carray(kept_, ({kept_size},))
+{arrays}
+        (values,) = graph(x{arguments})
+        if values.size != {kept_size}:
+            return -3
+        for i in range({kept_size}):
+            kept[i] = values[i]
+    except Exception:
+        return -2
+    return 0
+"""
+
+
+@intrinsic
+def as_pointer(typing_context, address):  # type: ignore[no-untyped-def]
+    """Turn an integer address into a pointer that `numba.carray` takes."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), generate
+
+
+@dataclass(frozen=True)
+class DataBlock:
+    """The data arrays of a model, and the flat integers that lead C code to them.
+
+    Attributes
+    ----------
+    arrays : dict[str, numpy.ndarray]
+        Read-only, C-contiguous arrays by key. They must live as long as `block` is in use.
+    block : numpy.ndarray
+        int64: for each array, in the order of `arrays`, its address and then its shape.
+    """
+
+    arrays: dict[str, np.ndarray]
+    block: np.ndarray
+
+
+def data_block(arrays: Mapping[str, np.ndarray]) -> DataBlock:
+    """Copy the arrays to read-only, C-contiguous memory and write down where they lie."""
+    own: dict[str, np.ndarray] = {}
+    numbers: list[int] = []
+    for key, value in arrays.items():
+        array = np.array(value, order="C", copy=True)
+        array.flags.writeable = False
+        own[key] = array
+        numbers += [array.ctypes.data, *array.shape]
+    # One number more, as an empty array has no address that C code may be given.
+    return DataBlock(own, np.array([*numbers, 0], dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """One C function: its numba object (keeps the code alive) and whether disk held it."""
+
+    function: Any
+    from_cache: bool
+    cacheable: bool
+
+    @property
+    def address(self) -> int:
+        """Where the machine code lies in memory."""
+        return int(self.function.address)
+
+
+def log_density_source(
+    size: int, layout: Sequence[tuple[str, int]], positions: Sequence[int]
+) -> str:
+    """Return the text of the function that writes the log-density and its gradient.
+
+    Parameters
+    ----------
+    size : int
+        Number of unconstrained parameters.
+    layout : sequence of (dtype, ndim)
+        All data arrays in the order of the block.
+    positions : sequence of int
+        Which of them the graph takes, in its order.
+    """
+    arrays, arguments = _array_lines(layout, positions)
+    return _LOGP_SOURCE.format(size=size, arrays=arrays, arguments=arguments)
+
+
+def kept_variables_source(
+    size: int, kept_size: int, layout: Sequence[tuple[str, int]], positions: Sequence[int]
+) -> str:
+    """Return the text of the function that writes the kept variables, one after the other."""
+    arrays, arguments = _array_lines(layout, positions)
+    return _KEPT_SOURCE.format(size=size, kept_size=kept_size, arrays=arrays, arguments=arguments)
+
+
+def log_density_entry(source: str, graph: Any) -> EntryPoint:
+    """Compile the log-density function around PyTensor's numba function, or load it from disk."""
+    return _entry(source, "log_density", _LOGP_SIGNATURE, graph)
+
+
+def kept_variables_entry(source: str, graph: Any) -> EntryPoint:
+    """Compile the kept-variables function around PyTensor's numba function, or load it."""
+    return _entry(source, "kept_variables", _KEPT_SIGNATURE, graph)
+
+
+def _array_lines(layout: Sequence[tuple[str, int]], positions: Sequence[int]) -> tuple[str, str]:
+    """Return the lines that rebuild the arrays from the block, and the arguments of the graph."""
+    offsets: list[int] = []
+    total = 0
+    for dtype, ndim in layout:
+        if dtype not in _DTYPES:
+            raise TypeError(f"data array with dtype {dtype}")
+        offsets.append(total)
+        total += 1 + ndim
+    lines = [f"data = carray(data_, ({total + 1},), np.int64)"] if positions else []
+    for number, position in enumerate(positions):
+        dtype, ndim = layout[position]
+        start = offsets[position]
+        shape = "".join(f"data[{start + 1 + axis}], " for axis in range(ndim))
+        scalar = "np.bool_" if dtype == "bool" else f"np.{dtype}"
+        lines.append(f"a{number} = carray(as_pointer(data[{start}]), ({shape}), {scalar})")
+    indent = " " * 8
+    arguments = "".join(f", a{number}" for number in range(len(positions)))
+    return "\n".join(indent + line for line in lines), arguments
+
+
+def _entry(source: str, name: str, signature: Any, graph: Any) -> EntryPoint:
+    from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src
+
+    # The graph's own key enters the wrapper's: another graph never meets this machine code.
+    graph_key = CACHED_SRC_FUNCTIONS.get(graph.py_func)
+    key = None
+    if graph_key is not None:
+        text = f"bayesml entry point {LAYOUT_VERSION}\n{numba.__version__}\n{graph_key}\n{source}"
+        key = hashlib.sha256(text.encode()).hexdigest()
+    environment = {
+        # numba imports this module when it reads the machine code back.
+        "__name__": __name__,
+        "carray": numba.carray,  # type: ignore[attr-defined]
+        "as_pointer": as_pointer,
+        "np": np,
+        "graph": graph,
+    }
+    python_function = compile_numba_function_src(source, name, environment, cache_key=key)
+    try:
+        function = numba.cfunc(signature, cache=key is not None)(python_function)
+    except Exception:
+        if key is None:
+            raise
+        # A damaged file in the cache folder must not stand in the way: empty this entry and
+        # compile. If it was not that, the same error comes again.
+        FunctionCache(python_function).flush()
+        function = numba.cfunc(signature, cache=True)(python_function)
+    return EntryPoint(function, function.cache_hits > 0, key is not None)
