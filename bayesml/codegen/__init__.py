@@ -1,0 +1,1 @@
+"""From a resolved specification to PyMC source text and to an equation."""

@@ -1,0 +1,1 @@
+"""From a specification and a table to a resolved specification and arrays."""

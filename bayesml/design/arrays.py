@@ -1,0 +1,100 @@
+"""The arrays and labels that the generated source takes: `data` and `coords`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bayesml.design.resolving import Design
+from bayesml.specs.prior_arrays import prior_statements
+from bayesml.specs.resolved import ResolvedSpec
+
+
+def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
+    """Return the arrays that `build(data, coords)` of the generated source takes.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+    design : Design
+
+    Returns
+    -------
+    dict of str to array
+        ``y``, the centred predictors, unit numbers, varying terms, weights, and the numbers of
+        the priors. Copies, contiguous, of 64-bit types.
+    """
+    data: dict[str, np.ndarray] = {"y": np.array(design.response.values)}
+    if resolved.slopes:
+        x = design.fixed.values[:, int(resolved.intercept) :]
+        if resolved.centred_predictors:
+            data["x_mean"] = x.mean(axis=0)
+            data["x_centred"] = np.ascontiguousarray(x - data["x_mean"])
+        else:
+            data["x"] = np.ascontiguousarray(x)
+    if design.offset is not None:
+        data["offset"] = design.offset
+    if design.response.trials is not None:
+        data["trials"] = design.response.trials
+    for part, grouping in zip(design.varying, resolved.groupings, strict=True):
+        name = grouping.identifier
+        data[f"unit_{name}"] = np.array(part.units.index, dtype=np.int64)
+        if part.units.weights is not None:
+            data[f"weight_{name}"] = np.array(part.units.weights)
+        if not grouping.intercept_only:
+            data[f"terms_{name}"] = np.ascontiguousarray(part.terms)
+    data |= prior_data(resolved)
+    if resolved.categories:
+        data["cutpoints_start"] = _cutpoints_start(resolved, design)
+    return {name: np.array(value, order="C") for name, value in data.items()}
+
+
+def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
+    """Return the numbers of the priors, by the names that the generated source reads."""
+    data: dict[str, np.ndarray] = {}
+    groups: list[tuple[str, tuple[Any, ...], bool]] = []
+    if resolved.intercept_prior is not None:
+        groups.append(("intercept", (resolved.intercept_prior,), True))
+    if resolved.slope_priors:
+        groups.append(("slopes", resolved.slope_priors, False))
+    groups += [(f"sd_{g.identifier}", g.sd_priors, False) for g in resolved.groupings]
+    groups += [(name, (prior,), True) for name, prior in resolved.parameter_priors.items()]
+    for stem, priors, scalar in groups:
+        for statement in prior_statements(stem, priors, scalar):
+            data |= {name: np.asarray(value) for name, value in statement.arrays().items()}
+    return data
+
+
+def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[Any]]:
+    """Return the labels of every dim of the generated source.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+    design : Design
+
+    Returns
+    -------
+    dict of str to list
+    """
+    coords: dict[str, list[Any]] = {"obs": [int(row) for row in design.rows.positions]}
+    if resolved.coefficients:
+        coords["coef"] = list(resolved.coefficients)
+    if resolved.slopes:
+        coords["predictor"] = list(resolved.slopes)
+    if resolved.categories:
+        pairs = zip(resolved.categories, resolved.categories[1:], strict=False)
+        coords["cutpoint"] = [f"{low}|{high}" for low, high in pairs]
+    for part, grouping in zip(design.varying, resolved.groupings, strict=True):
+        coords[grouping.identifier] = list(part.units.labels)
+        coords[f"{grouping.identifier}_term"] = list(grouping.terms)
+        if grouping.correlated:
+            coords[f"{grouping.identifier}_term_bis"] = list(grouping.terms)
+    return coords
+
+
+def _cutpoints_start(resolved: ResolvedSpec, design: Design) -> np.ndarray:
+    """Return starting cutpoints: the link of the observed cumulative shares."""
+    counts = np.bincount(design.response.values, minlength=len(resolved.categories)) + 0.5
+    shares = np.cumsum(counts)[:-1] / counts.sum()
+    return np.asarray(resolved.spec.link_record.forward(shares), dtype=float)

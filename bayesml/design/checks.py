@@ -1,0 +1,182 @@
+"""Checks of a specification against a table that need no model: columns, predictors, groupings."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bayesml.design.matrices import Matrix
+from bayesml.design.responses import Response
+from bayesml.design.units import Units, check_rows_per_unit
+from bayesml.errors import SpecError, TableError, did_you_mean, listed, quoted
+from bayesml.specs.groupings import Grouping
+from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.parsing import column_names, parse
+
+# A predictor whose part orthogonal to the others is below this share of its size is a
+# combination of them: about the square root of machine precision.
+DEPENDENT = 1e-8
+
+
+def check_columns(spec: ModelSpec, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    """Raise where the model names a column that the table does not have.
+
+    Raises
+    ------
+    TableError
+        With the nearest name.
+    """
+    present = [str(name) for name in table.columns]
+    for name, role in columns.items():
+        if name not in table.columns:
+            raise TableError(
+                f"The table has no column {quoted(name)} ({role}). {did_you_mean(name, present)} "
+                f"Columns: {listed(present, most=20)}."
+            )
+        column = table[name]
+        if pd.api.types.is_datetime64_any_dtype(column.dtype) and role != "grouping":
+            raise TableError(
+                f"Column {quoted(name)} ({role}) holds dates. Convert it to a number first, such "
+                "as days since the first one."
+            )
+
+
+def check_baseline(spec: ModelSpec) -> None:
+    """Raise where `baseline` names a column that the model does not use.
+
+    Raises
+    ------
+    SpecError
+    """
+    used = column_names(parse(spec.fixed))
+    for grouping in spec.groupings:
+        for text in grouping.terms:
+            used += column_names(parse(text))
+    for name, _ in spec.baseline:
+        if name not in used:
+            raise SpecError(
+                f"baseline names {quoted(name)}, which is not a predictor of this model. "
+                f"{did_you_mean(name, list(dict.fromkeys(used)))}"
+            )
+
+
+def check_predictors(matrix: Matrix, intercept_allowed: bool) -> None:
+    """Raise where a predictor is constant, repeated, or a combination of others.
+
+    Raises
+    ------
+    TableError
+    SpecError
+        The formula removes the intercept of a family that has cutpoints in its place.
+    """
+    values, labels = matrix.values, matrix.labels
+    if not intercept_allowed and "Intercept" not in labels:
+        raise SpecError(
+            "An ordinal model has cutpoints in place of the intercept, so the formula cannot "
+            "remove it. Write 1 instead of 0."
+        )
+    for column, label in zip(values.T, labels, strict=True):
+        if label != "Intercept" and np.ptp(column) == 0 and "Intercept" in labels:
+            raise TableError(
+                f"The predictor {quoted(label)} has the value {column[0]:g} in every row used, so "
+                "its effect cannot be told from the intercept. Leave it out."
+            )
+    if not len(labels):
+        return
+    size = np.sqrt((values**2).sum(axis=0))
+    if (size == 0).any():
+        raise TableError(
+            f"The predictor {quoted(labels[int(np.flatnonzero(size == 0)[0])])} is 0 in every row "
+            "used. Leave it out."
+        )
+    scaled = values / size
+    # Centring first keeps a predictor with a large mean apart from the intercept.
+    if "Intercept" in labels:
+        centred = values - values.mean(axis=0)
+        spread = np.sqrt((centred**2).sum(axis=0))
+        scaled = np.where(spread > 0, centred / np.where(spread > 0, spread, 1), scaled)
+    basis = np.empty((len(values), 0))
+    for number, label in enumerate(labels):
+        column = scaled[:, number]
+        if label == "Intercept":
+            continue
+        rest = column - basis @ (basis.T @ column)
+        rest -= basis @ (basis.T @ rest)
+        norm = float(np.linalg.norm(rest))
+        if norm < DEPENDENT or len(values) <= basis.shape[1]:
+            weights = np.linalg.lstsq(scaled[:, :number], column, rcond=None)[0]
+            others = [
+                labels[i]
+                for i in np.flatnonzero(np.abs(weights) > 1e-6)
+                if labels[i] != "Intercept"
+            ]
+            what = "repeats" if len(others) == 1 else "is a combination of"
+            raise TableError(
+                f"The predictor {quoted(label)} {what} {listed(others)}, so their effects cannot "
+                "be told apart. Leave one of them out."
+            )
+        basis = np.column_stack([basis, rest / norm])
+
+
+def check_varying_terms(grouping: Grouping, labels: Sequence[str], values: np.ndarray) -> None:
+    """Raise where a grouping's varying terms repeat, or one of them cannot vary.
+
+    Raises
+    ------
+    SpecError, TableError
+    """
+    repeated = sorted({label for label in labels if list(labels).count(label) > 1})
+    if repeated:
+        raise SpecError(
+            f"The grouping {quoted(grouping.name)} has the varying term {listed(repeated)} twice. "
+            "Write 0 + x in the second block, or leave it out."
+        )
+    for column, label in zip(values.T, labels, strict=True):
+        if label != "Intercept" and np.ptp(column) == 0:
+            raise TableError(
+                f"The varying term {quoted(label)} of {quoted(grouping.name)} has the value "
+                f"{column[0]:g} in every row used, so its effect cannot vary. Leave it out."
+            )
+    size = np.sqrt((values**2).sum(axis=0))
+    rank = int(np.linalg.matrix_rank(values / size))
+    if rank < len(labels):
+        raise TableError(
+            f"The varying terms {listed(labels)} of {quoted(grouping.name)} are combinations of "
+            "each other. Leave one of them out."
+        )
+
+
+def check_groupings(
+    spec: ModelSpec, parts: Sequence[tuple[Grouping, Units]], response: Response
+) -> None:
+    """Raise where a grouping is not identified: one row a unit, or the units of another grouping.
+
+    Raises
+    ------
+    SpecError
+    """
+    kind = spec.family_record.response
+    dispersed = kind == "count" or (
+        kind == "binary" and response.trials is not None and int(response.trials.max()) > 1
+    )
+    reason = (
+        "the residual has the same units"
+        if spec.family_record.level1
+        else f"a {spec.family} outcome with one row a unit has no variance left to explain"
+    )
+    seen: dict[bytes, str] = {}
+    for grouping, units in parts:
+        check_rows_per_unit(grouping, units, dispersed, reason)
+        if units.weights is not None:
+            continue
+        # Units numbered in order of appearance: equal for equal partitions.
+        _, first, inverse = np.unique(units.index, return_index=True, return_inverse=True)
+        order = np.argsort(np.argsort(first))
+        key = order[inverse].astype(np.int64).tobytes()
+        if key in seen:
+            raise SpecError(
+                f"The groupings {quoted(seen[key])} and {quoted(grouping.name)} divide the rows "
+                "into the same units, so their variances cannot be told apart. Leave one out, or "
+                "put the terms of both into one."
+            )
+        seen[key] = grouping.name

@@ -1,0 +1,120 @@
+"""Default priors of every parameter, resolved to numbers, and the user's changes to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesml.design.responses import Response
+from bayesml.errors import PriorError, did_you_mean, listed, quoted
+from bayesml.specs.distributions import Prior, Support, parse_prior
+from bayesml.specs.modelspec import ModelSpec
+
+WHOLE_MODEL = ("mlwin",)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What the default priors take from the table.
+
+    Parameters
+    ----------
+    response : float
+        s: SD of the outcome for families on the outcome's scale, else 1.
+    location : float
+        Prior mean of the intercept on the link scale.
+    """
+
+    response: float
+    location: float
+
+
+def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | None) -> Scales:
+    """Return the outcome's scale and its location on the link scale.
+
+    The location is mean(y), or the link of sum(y) / sum(trials) or sum(y) / sum(exp(offset)),
+    clipped so that an outcome of all zeros or ones stays finite.
+    """
+    family = spec.family_record
+    values = response.values.astype(float)
+    spread = float(np.std(values, ddof=1)) if family.scaled else 1.0
+    if family.response == "binary":
+        trials = response.trials if response.trials is not None else np.ones_like(values)
+        total = float(trials.sum())
+        share = np.clip(values.sum() / total, 0.5 / total, 1 - 0.5 / total)
+        location = float(spec.link_record.forward(np.asarray(share)))
+        if offset is not None:
+            location -= float(offset.mean())
+    elif family.response == "count":
+        exposure = float(np.exp(offset).sum()) if offset is not None else float(len(values))
+        location = float(np.log(max(values.sum(), 0.5) / exposure))
+    elif family.response == "ordered":
+        location = 0.0
+    else:
+        location = float(values.mean() - (0.0 if offset is None else offset.mean()))
+    return Scales(spread, location)
+
+
+class PriorBook:
+    """The priors of one model: defaults looked up by key, replaced by the user's where given.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        With the user's changes.
+    keys : sequence of str
+        Every key that this model has.
+
+    Raises
+    ------
+    PriorError
+        A key does not exist.
+    """
+
+    def __init__(self, spec: ModelSpec, keys: Sequence[str]):
+        self.changes: Mapping[str, str] = spec.prior_texts
+        for key in self.changes:
+            if key not in keys and key not in WHOLE_MODEL:
+                raise PriorError(
+                    f"There is no prior {quoted(key)} in this model. {did_you_mean(key, keys)} "
+                    f"Keys: {listed(keys, most=30)}."
+                )
+
+    def prior(self, keys: Sequence[str], support: Support, default: Prior) -> Prior:
+        """Return the prior of the first key that the user changed, else the default.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            The most special key first, such as ``("sd_school[x]", "sd_school")``.
+        support : {"real", "positive", "correlation"}
+        default : Prior
+        """
+        for key in keys:
+            if key in self.changes:
+                return parse_prior(self.changes[key], support, key)
+        return default
+
+
+def prior_keys(
+    spec: ModelSpec,
+    slopes: Sequence[str],
+    intercept: bool,
+    terms: Mapping[str, Sequence[str]],
+    correlated: Mapping[str, bool],
+) -> list[str]:
+    """Return every prior key of a model, general ones before special ones."""
+    keys = ["Intercept"] if intercept else []
+    if slopes:
+        keys += ["beta", *(f"beta[{label}]" for label in slopes)]
+    for name, labels in terms.items():
+        keys += [f"sd_{name}", *(f"sd_{name}[{label}]" for label in labels)]
+        if correlated[name]:
+            keys.append(f"corr_{name}")
+    keys += [parameter.name for parameter in spec.family_record.parameters]
+    return keys
+
+
+def half_student_t(scale: float) -> Prior:
+    """Return the default prior of an SD."""
+    return Prior("HalfStudentT", (4.0, scale))

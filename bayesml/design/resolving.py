@@ -1,0 +1,351 @@
+"""From a specification and a table to a resolved specification and arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesml.design.checks import (
+    check_baseline,
+    check_columns,
+    check_groupings,
+    check_predictors,
+    check_varying_terms,
+)
+from bayesml.design.default_priors import (
+    PriorBook,
+    half_student_t,
+    prior_keys,
+    response_scales,
+)
+from bayesml.design.expressions import evaluate
+from bayesml.design.matrices import Matrix, build_matrix
+from bayesml.design.parametrisation import centred_form, reliabilities, working_response
+from bayesml.design.responses import Response, find_response, response_columns
+from bayesml.design.rows import RowsUsed, numeric_column, row_list, rows_used
+from bayesml.design.units import Units, find_units
+from bayesml.errors import PriorError, TableError, quoted
+from bayesml.specs.distributions import Prior, parse_prior
+from bayesml.specs.formulas import parse_terms
+from bayesml.specs.groupings import Grouping
+from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.naming import assign_identifiers
+from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+
+
+@dataclass(frozen=True)
+class VaryingPart:
+    """One grouping on the table.
+
+    Parameters
+    ----------
+    grouping : Grouping
+    units : Units
+        Units and membership of the rows.
+    terms : array, shape (rows, terms)
+        Z: the terms that vary, on the user's scale.
+    labels : tuple of str
+        Labels of the terms.
+    blocks : tuple of int
+        Number of terms of each block of the covariance.
+    matrices : tuple of Matrix
+        The blocks' matrices, which replay on other rows.
+    """
+
+    grouping: Grouping
+    units: Units
+    terms: np.ndarray
+    labels: tuple[str, ...]
+    blocks: tuple[int, ...]
+    matrices: tuple[Matrix, ...]
+
+
+@dataclass(frozen=True)
+class Design:
+    """The arrays of a model.
+
+    Parameters
+    ----------
+    response : Response
+        The outcome.
+    fixed : Matrix
+        X, on the user's scale.
+    varying : tuple of VaryingPart
+        One per grouping, in the order of the specification.
+    offset : array, shape (rows,), or None
+        Known part of the linear predictor: offsets plus log exposure.
+    rows : RowsUsed
+        Which rows take part.
+    notes : tuple of str
+        What the reader must know.
+    """
+
+    response: Response
+    fixed: Matrix
+    varying: tuple[VaryingPart, ...]
+    offset: np.ndarray | None
+    rows: RowsUsed
+    notes: tuple[str, ...]
+
+
+def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
+    """Return the arrays of a model on a table, every input checked.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    table : DataFrame
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    TableError, SpecError
+        The table does not fit the specification; the message says where and what to do.
+    """
+    columns = _columns(spec)
+    check_columns(spec, table, columns)
+    rows = rows_used(table, [name for name, role in columns.items() if role != "grouping"])
+    frame, positions = rows.frame, rows.positions
+    response = find_response(spec, frame, positions)
+    check_baseline(spec)
+    baseline = dict(spec.baseline)
+    fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part")
+    check_predictors(fixed, spec.family_record.intercept)
+    if not spec.family_record.intercept:
+        fixed = _without_intercept(fixed)
+    varying = tuple(
+        _varying_part(grouping, frame, positions, baseline) for grouping in spec.groupings
+    )
+    check_groupings(spec, [(part.grouping, part.units) for part in varying], response)
+    notes = [
+        rows.note,
+        *response.notes,
+        *(note for part in varying for note in part.units.notes),
+        *_few_units(varying),
+    ]
+    offset = _offset(spec, frame, positions)
+    return Design(response, fixed, varying, offset, rows, tuple(note for note in notes if note))
+
+
+def _columns(spec: ModelSpec) -> dict[str, str]:
+    """Return the columns that the model uses, with their role."""
+    columns = dict.fromkeys(response_columns(spec), "outcome")
+    for name in column_names(parse_terms(spec.fixed)):
+        columns.setdefault(name, "predictor")
+    for grouping in spec.groupings:
+        for text in grouping.terms:
+            for name in column_names(parse_terms(text)):
+                columns.setdefault(name, "varying term")
+    for text in spec.parts.offsets:
+        for name in column_names(parse(text)):
+            columns.setdefault(name, "offset")
+    for name, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
+        if name is not None:
+            columns.setdefault(name, role)
+    for grouping in spec.groupings:
+        weights = () if grouping.weights == "equal" else grouping.weights
+        for name in (*grouping.columns, *grouping.members, *weights):
+            columns.setdefault(name, "grouping")
+    return columns
+
+
+def _without_intercept(matrix: Matrix) -> Matrix:
+    """Drop the intercept's column: an ordinal model has cutpoints in its place."""
+    if "Intercept" not in matrix.labels:
+        return matrix
+    position = matrix.labels.index("Intercept")
+    return Matrix(
+        np.delete(matrix.values, position, axis=1),
+        tuple(label for label in matrix.labels if label != "Intercept"),
+        matrix.codings,
+        matrix.spec,
+    )
+
+
+def _varying_part(
+    grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray, baseline: Mapping[str, str]
+) -> VaryingPart:
+    units = find_units(grouping, frame, positions)
+    where = f"the grouping {quoted(grouping.name)}"
+    matrices = tuple(build_matrix(text, frame, baseline, where) for text in grouping.terms)
+    labels = tuple(label for matrix in matrices for label in matrix.labels)
+    values = np.concatenate([matrix.values for matrix in matrices], axis=1)
+    check_varying_terms(grouping, labels, values)
+    sizes = tuple(len(matrix.labels) for matrix in matrices)
+    blocks = sizes if grouping.correlated else (1,) * len(labels)
+    return VaryingPart(grouping, units, values, labels, blocks, matrices)
+
+
+def _few_units(varying: tuple[VaryingPart, ...]) -> list[str]:
+    return [
+        f"The grouping {quoted(part.grouping.name)} has only {len(part.units.labels)} units: its "
+        "SD is learnt mostly from the prior. See model.priors for what the prior implies, and set "
+        f"another with priors={{'sd_{part.grouping.name}': 'HalfNormal(...)'}}."
+        for part in varying
+        if len(part.units.labels) < 5
+    ]
+
+
+def _offset(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> np.ndarray | None:
+    total: np.ndarray | None = None
+    texts = list(spec.parts.offsets)
+    for text in texts:
+        node = parse(text)
+        columns = {
+            name: numeric_column(frame, name, "The offset")
+            for name in column_names(node)
+            if name in frame
+        }
+        values = np.broadcast_to(evaluate(node, columns), (len(frame),))
+        bad = ~np.isfinite(values)
+        if bad.any():
+            raise TableError(
+                f"The offset {text} is not a finite number in row {row_list(bad, positions)}. "
+                "Correct these rows."
+            )
+        total = values if total is None else total + values
+    if spec.offset is not None:
+        values = numeric_column(frame, spec.offset, "The offset")
+        total = values if total is None else total + values
+    if spec.exposure is not None:
+        exposure = numeric_column(frame, spec.exposure, "The exposure")
+        if (exposure <= 0).any():
+            raise TableError(
+                f"The exposure {quoted(spec.exposure)} is not positive in row "
+                f"{row_list(exposure <= 0, positions)}. Correct or leave out these rows."
+            )
+        total = np.log(exposure) if total is None else total + np.log(exposure)
+    return None if total is None else np.array(total, dtype=float)
+
+
+def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
+    """Return the specification with every prior, parametrisation and name explicit.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    design : Design
+        Its arrays.
+
+    Returns
+    -------
+    ResolvedSpec
+
+    Raises
+    ------
+    PriorError
+        A prior has an unknown key or cannot be read.
+    """
+    family = spec.family_record
+    intercept = "Intercept" in design.fixed.labels
+    slopes = [label for label in design.fixed.labels if label != "Intercept"]
+    names, response_name = assign_identifiers([g.name for g in spec.groupings], spec.response)
+    scales = response_scales(spec, design.response, design.offset)
+    keys = prior_keys(
+        spec,
+        slopes,
+        intercept,
+        {part.grouping.name: part.labels for part in design.varying},
+        {part.grouping.name: max(part.blocks) > 1 for part in design.varying},
+    )
+    book = PriorBook(spec, keys)
+    wide = 2.5 * scales.response
+    slope_values = design.fixed.values[:, int(intercept) :]
+    deviations = np.std(slope_values, axis=0) if slopes else np.empty(0)
+    # Without an intercept a constant column is legal; its own size takes the place of an SD.
+    deviations = np.where(deviations > 0, deviations, np.abs(slope_values).mean(axis=0))
+    slope_priors = tuple(
+        book.prior((f"beta[{label}]", "beta"), "real", Prior("Normal", (0.0, wide / deviation)))
+        for label, deviation in zip(slopes, deviations, strict=True)
+    )
+    parameters = {
+        parameter.name: book.prior(
+            (parameter.name,),
+            parameter.support,
+            parse_prior(parameter.default.format(s=scales.response), parameter.support),
+        )
+        for parameter in family.parameters
+    }
+    groupings = _resolve_groupings(spec, design, book, scales.response, names)
+    return ResolvedSpec(
+        spec=spec,
+        response=response_name,
+        coefficients=design.fixed.labels,
+        groupings=groupings,
+        intercept_prior=book.prior(("Intercept",), "real", Prior("Normal", (scales.location, wide)))
+        if intercept
+        else None,
+        slope_priors=slope_priors,
+        parameter_priors=parameters,
+        trials=design.response.trials is not None,
+        offset=design.offset is not None,
+        categories=tuple(str(category) for category in design.response.categories),
+    )
+
+
+def _resolve_groupings(
+    spec: ModelSpec, design: Design, book: PriorBook, spread: float, names: Mapping[str, str]
+) -> tuple[ResolvedGrouping, ...]:
+    outcome, weight = working_response(spec, design.response, design.offset)
+    intercept = np.ones((len(outcome), 1))
+    predictors = (
+        design.fixed.values
+        if spec.family_record.intercept
+        else np.column_stack([intercept, design.fixed.values])
+    )
+    found = reliabilities(
+        outcome,
+        weight,
+        predictors,
+        [(part.units, part.terms) for part in design.varying],
+        residual_known=not spec.family_record.level1,
+    )
+    resolved = []
+    for part, reliability in zip(design.varying, found, strict=True):
+        name = part.grouping.name
+        priors = tuple(
+            book.prior(
+                (f"sd_{name}[{label}]", f"sd_{name}", "sd"),
+                "positive",
+                half_student_t(spread / (1.0 if label == "Intercept" else float(np.std(column)))),
+            )
+            for label, column in zip(part.labels, part.terms.T, strict=True)
+        )
+        if max(part.blocks) > 1 and any(prior.distribution == "MLwiN" for prior in priors):
+            raise PriorError(
+                f"The prior 'mlwin' of {quoted('sd_' + name)} is for one SD, and {quoted(name)} "
+                "has correlated terms, where MLwiN uses an inverse-Wishart prior. Use "
+                "correlated=False or another prior."
+            )
+        if part.grouping.parametrisation == "auto":
+            centred, reason = centred_form(reliability, len(part.units.labels))
+        else:
+            centred = part.grouping.parametrisation == "centred"
+            reason = f"{part.grouping.parametrisation}: set by the user"
+        eta = book.prior((f"corr_{name}",), "correlation", Prior("LKJ", (2.0,))).values[0]
+        resolved.append(
+            ResolvedGrouping(
+                name=name,
+                identifier=names[name],
+                terms=part.labels,
+                blocks=part.blocks,
+                units=len(part.units.labels),
+                centred=centred,
+                multiple=part.grouping.multiple,
+                sd_priors=priors,
+                eta=eta,
+                reason=reason,
+            )
+        )
+    return tuple(resolved)
+
+
+def unit_labels(design: Design) -> dict[str, tuple[Any, ...]]:
+    """Return the units' labels by grouping name."""
+    return {part.grouping.name: part.units.labels for part in design.varying}

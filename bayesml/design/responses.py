@@ -1,0 +1,274 @@
+"""The outcome column as numbers that the family takes, checked before anything compiles."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesml.design.expressions import evaluate
+from bayesml.design.matrices import column_levels, is_categorical
+from bayesml.design.rows import numeric_column, row_list
+from bayesml.errors import SpecError, TableError, listed, quoted
+from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.parsing import Call, Name, Node, column_names, parse
+
+
+@dataclass(frozen=True)
+class Response:
+    """The outcome.
+
+    Parameters
+    ----------
+    values : array, shape (rows,)
+        Outcomes; whole numbers for counts, successes and categories (from 0).
+    trials : array, shape (rows,), or None
+        Binomial trials, None for 0/1 outcomes.
+    categories : tuple
+        Categories of an ordered outcome, lowest first.
+    notes : tuple of str
+        What the reader must know.
+    """
+
+    values: np.ndarray
+    trials: np.ndarray | None = None
+    categories: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Response:
+    """Return the outcome of a model, checked against the family.
+
+    Raises
+    ------
+    TableError, SpecError
+        The outcome is outside the family's support, or its coding is not known.
+    """
+    kind = spec.family_record.response
+    if kind == "binary":
+        return _binary(spec, frame, positions)
+    if kind == "ordered":
+        return _ordered(spec, frame, positions)
+    values = _numbers(spec, parse(spec.response), frame, positions)
+    if kind == "count":
+        _support(
+            spec,
+            values,
+            (values >= 0) & (values == np.round(values)),
+            positions,
+            "counts 0, 1, 2, ...",
+        )
+        if not values.any():
+            return Response(
+                values.astype(np.int64),
+                notes=(f"Every value of the outcome {quoted(spec.response)} is 0.",),
+            )
+        return Response(values.astype(np.int64))
+    if np.ptp(values) == 0:
+        raise TableError(
+            f"The outcome {quoted(spec.response)} has the value {values[0]:g} in every row. "
+            "There is nothing to model."
+        )
+    return Response(values)
+
+
+def response_columns(spec: ModelSpec) -> list[str]:
+    """Return the columns that the outcome and its trials come from."""
+    names = column_names(parse(spec.response))
+    if isinstance(spec.trials, str):
+        names.append(spec.trials)
+    return list(dict.fromkeys(names))
+
+
+def _numbers(spec: ModelSpec, node: Node, frame: pd.DataFrame, positions: np.ndarray) -> np.ndarray:
+    columns = {
+        name: _outcome_column(spec, frame, name) for name in column_names(node) if name in frame
+    }
+    values = np.asarray(evaluate(node, columns), dtype=float)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise TableError(
+            f"The outcome {quoted(spec.response)} is not a finite number in row "
+            f"{row_list(bad, positions)}. Correct these rows or the expression."
+        )
+    return values
+
+
+def _outcome_column(spec: ModelSpec, frame: pd.DataFrame, name: str) -> np.ndarray:
+    if is_categorical(frame[name]):
+        levels = column_levels(frame[name])
+        raise TableError(
+            f"The outcome {quoted(name)} holds labels ({listed(levels, 4)}), and the family "
+            f"{quoted(spec.family)} takes numbers. Use family='ordinal' with categories=[...] for "
+            "ordered labels, or family='binomial' with success=... for two."
+        )
+    return numeric_column(frame, name, "The outcome")
+
+
+def _support(
+    spec: ModelSpec, values: np.ndarray, inside: np.ndarray, positions: np.ndarray, allowed: str
+) -> None:
+    if not inside.all():
+        bad = ~inside
+        raise TableError(
+            f"The outcome {quoted(spec.response)} has {int(bad.sum())} of {len(values)} rows "
+            f"outside the support of the family {quoted(spec.family)}: "
+            f"{', '.join(f'{value:g}' for value in values[bad][:5])} in row "
+            f"{row_list(bad, positions)}. Allowed: {allowed}. Correct these rows or choose "
+            "another family."
+        )
+
+
+def _binary(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Response:
+    node = parse(spec.response)
+    if isinstance(node, Call) and node.function == "cbind":
+        successes = _numbers(spec, node.arguments[0], frame, positions)
+        failures = _numbers(spec, node.arguments[1], frame, positions)
+        whole = (failures >= 0) & (failures == np.round(failures))
+        _support(spec, failures, whole, positions, "failures 0, 1, 2, ...")
+        return _out_of(spec, successes, successes + failures, positions)
+    if isinstance(node, Name) and is_categorical(frame[node.name]):
+        return _two_valued(spec, frame[node.name])
+    if spec.success is not None:
+        column = frame[node.name] if isinstance(node, Name) else None
+        if column is None:
+            raise SpecError(
+                f"success= names a value of a column, but the outcome is {quoted(spec.response)}. "
+                "Leave success= out, or use a column."
+            )
+        return _two_valued(spec, column)
+    values = _numbers(spec, node, frame, positions)
+    if spec.trials is not None:
+        if isinstance(spec.trials, str):
+            trials = numeric_column(frame, spec.trials, "The column of trials")
+        else:
+            trials = np.full(len(values), float(spec.trials))
+        return _out_of(spec, values, trials, positions)
+    _support(
+        spec,
+        values,
+        (values == 0) | (values == 1),
+        positions,
+        "0 and 1, or successes with trials=",
+    )
+    return Response(values.astype(np.int64), notes=_one_sided(spec, values, 1.0))
+
+
+def _out_of(
+    spec: ModelSpec, successes: np.ndarray, trials: np.ndarray, positions: np.ndarray
+) -> Response:
+    whole = (trials >= 1) & (trials == np.round(trials))
+    if not whole.all():
+        raise TableError(
+            f"The trials of {quoted(spec.response)} are not positive whole numbers in "
+            f"{int((~whole).sum())} rows, first in row {row_list(~whole, positions)} "
+            f"({trials[~whole][0]:g}). Correct or leave out these rows."
+        )
+    inside = (successes >= 0) & (successes == np.round(successes))
+    _support(spec, successes, inside, positions, "successes 0, 1, ..., trials")
+    more = successes > trials
+    if more.any():
+        raise TableError(
+            f"The trials are smaller than the successes {quoted(spec.response)} in "
+            f"{int(more.sum())} rows ({successes[more][0]:g} of {trials[more][0]:g}), row "
+            f"{row_list(more, positions)}. Correct these rows."
+        )
+    return Response(
+        successes.astype(np.int64),
+        trials=trials.astype(np.int64),
+        notes=_one_sided(spec, successes, trials),
+    )
+
+
+def _one_sided(spec: ModelSpec, values: np.ndarray, most: np.ndarray | float) -> tuple[str, ...]:
+    if not values.any() or (values == most).all():
+        what = "a success" if values.any() else "a failure"
+        return (f"Every row of the outcome {quoted(spec.response)} is {what}.",)
+    return ()
+
+
+def _two_valued(spec: ModelSpec, column: pd.Series) -> Response:
+    levels = column_levels(column)
+    if spec.trials is not None:
+        raise SpecError(
+            f"The outcome {quoted(spec.response)} holds labels, but trials= needs numbers of "
+            "successes. Leave trials= out, or use a numeric outcome."
+        )
+    if len(levels) > 2:
+        raise TableError(
+            f"The outcome {quoted(spec.response)} has {len(levels)} values ({listed(levels)}), and "
+            "the family 'binomial' takes two. Use family='ordinal' for ordered categories, or "
+            "join categories."
+        )
+    if spec.success is None:
+        raise SpecError(
+            f"The outcome {quoted(spec.response)} has the values {listed(levels)}, and which of "
+            f"them counts as 1 is not known. Add success={str(levels[-1])!r}."
+        )
+    chosen = [level for level in levels if str(level) == str(spec.success)]
+    if not chosen:
+        raise SpecError(
+            f"success is {quoted(spec.success)}, which the outcome {quoted(spec.response)} never "
+            f"has. Its values: {listed(levels)}."
+        )
+    values = (column.astype(object) == chosen[0]).to_numpy(dtype=np.int64)
+    return Response(values, notes=_one_sided(spec, values, 1.0))
+
+
+def _ordered(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Response:
+    node = parse(spec.response)
+    if not isinstance(node, Name):
+        raise SpecError(
+            f"The ordinal outcome {quoted(spec.response)} is an expression. Give a column."
+        )
+    column = frame[node.name]
+    notes: tuple[str, ...] = ()
+    if spec.categories:
+        categories = _matched(spec, column)
+    elif isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered:
+        categories = list(column.cat.categories)
+    elif is_categorical(column):
+        raise SpecError(
+            f"The ordinal outcome {quoted(node.name)} holds text without an order "
+            f"({listed(column_levels(column))}). Give the order, lowest first: categories=[...]."
+        )
+    else:
+        numbers = numeric_column(frame, node.name, "The outcome")
+        _support(spec, numbers, numbers == np.round(numbers), positions, "whole numbers")
+        categories = [int(value) for value in np.unique(numbers)]
+        gaps = sorted(set(range(categories[0], categories[-1] + 1)) - set(categories))
+        if gaps:
+            notes = (
+                f"No row of {quoted(node.name)} has the value {listed(gaps)}; the categories are "
+                f"the values that occur.",
+            )
+        column = pd.Series(numbers.astype(int))
+    values = pd.Index(categories, dtype=object).get_indexer(pd.Index(column.astype(object)))
+    outside = values < 0
+    if outside.any():
+        found = pd.unique(column[outside].astype(object)).tolist()
+        raise TableError(
+            f"The outcome {quoted(node.name)} has {int(outside.sum())} of {len(values)} rows "
+            f"outside the categories: {listed(found)} in row {row_list(outside, positions)}. "
+            f"Categories: {listed(categories, 12)}. Add them to categories=, or leave the rows out."
+        )
+    counts = np.bincount(values, minlength=len(categories))
+    if (counts == 0).any():
+        empty = [categories[i] for i in np.flatnonzero(counts == 0)]
+        raise TableError(
+            f"No row of the outcome {quoted(node.name)} has the category {listed(empty)}, so its "
+            "cutpoint cannot be learnt. Leave it out of the categories "
+            "(table[...].cat.remove_unused_categories() or categories=)."
+        )
+    if len(categories) < 2:
+        raise TableError(
+            f"The outcome {quoted(node.name)} has one category only, {listed(categories)}. "
+            "There is nothing to model."
+        )
+    return Response(values.astype(np.int64), categories=tuple(categories), notes=notes)
+
+
+def _matched(spec: ModelSpec, column: pd.Series) -> list[Any]:
+    """Return the categories as the column holds them: a TOML text may name a number."""
+    by_text = {str(level): level for level in column_levels(column)}
+    return [by_text.get(str(category), category) for category in spec.categories]

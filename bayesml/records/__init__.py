@@ -1,0 +1,1 @@
+"""What users hold: a model, the builders that make one, and a fit."""

@@ -1,0 +1,248 @@
+"""What a fit knows of its model and table, so that it can be reported without either."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesml.design.resolving import Design, VaryingPart
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+
+
+@dataclass(frozen=True)
+class GroupingFacts:
+    """A grouping as a fit knows it.
+
+    Parameters
+    ----------
+    name, identifier : str
+        The user's name, and the name in the posterior.
+    terms : tuple of str
+        Labels of the varying terms.
+    blocks : tuple of int
+        Number of terms of each block of the covariance.
+    units : int
+        Number of units.
+    rows_per_unit : tuple of float
+        Smallest, median, mean and largest number of rows of a unit.
+    effective_rows_per_unit : float
+        n~ = sum n_j^2 / sum n_j.
+    term_means : tuple of float
+        Mean of each term over the rows.
+    within : tuple of str
+        Names of the groupings whose units contain this grouping's units.
+    squared_weights : float
+        Mean over the rows of the sum of squared weights; 1 unless multiple membership.
+    multiple, centred : bool
+        Multiple membership; centred parametrisation.
+    reason : str
+        Why this parametrisation.
+    """
+
+    name: str
+    identifier: str
+    terms: tuple[str, ...]
+    blocks: tuple[int, ...]
+    units: int
+    rows_per_unit: tuple[float, float, float, float]
+    effective_rows_per_unit: float
+    term_means: tuple[float, ...]
+    within: tuple[str, ...]
+    squared_weights: float
+    multiple: bool
+    centred: bool
+    reason: str
+
+    @property
+    def correlated(self) -> bool:
+        """Whether the posterior holds correlations of this grouping."""
+        return max(self.blocks) > 1
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a fit knows of its model and table.
+
+    Parameters
+    ----------
+    formula, family, link, structure : str
+        The model in words: lme4 notation, likelihood, link, builder.
+    response, response_identifier : str
+        The outcome as the user named it, and its name in the results.
+    coefficients : tuple of str
+        Labels of the fixed part.
+    coefficient_means : tuple of float
+        Mean of each column of X over the rows.
+    groupings : tuple of GroupingFacts
+    covariate_means : mapping of str to float
+        Mean over the rows of each numeric column of the varying terms.
+    rows, rows_in_table : int
+        Rows used, and rows of the table.
+    missing : mapping of str to int
+        Missing values by column among the rows left out.
+    response_mean, response_sd : float
+        Mean and SD of the outcome (of the share of successes where there are trials).
+    offset_mean : float
+        Mean of the known part of the linear predictor.
+    trials : bool
+        Whether the outcome is successes out of trials.
+    categories : tuple of str
+        Categories of an ordered outcome.
+    priors : tuple of (parameter, prior, origin)
+        Every prior with numbers; origin is "default" or "set by the user".
+    notes : tuple of str
+        What the reader must know.
+    """
+
+    formula: str
+    family: str
+    link: str
+    structure: str
+    response: str
+    response_identifier: str
+    coefficients: tuple[str, ...]
+    coefficient_means: tuple[float, ...]
+    groupings: tuple[GroupingFacts, ...]
+    covariate_means: Mapping[str, float]
+    rows: int
+    rows_in_table: int
+    missing: Mapping[str, int]
+    response_mean: float
+    response_sd: float
+    offset_mean: float
+    trials: bool
+    categories: tuple[str, ...]
+    priors: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """Return the facts as JSON text."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelFacts":
+        """Return the facts that `to_json` wrote."""
+        entries = _tuples(json.loads(text))
+        entries["groupings"] = tuple(GroupingFacts(**item) for item in entries["groupings"])
+        return cls(**entries)
+
+    def grouping(self, name: str) -> GroupingFacts | None:
+        """Return the grouping of this name, or None."""
+        return next((item for item in self.groupings if item.name == name), None)
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value
+
+
+def model_facts(resolved: ResolvedSpec, design: Design) -> ModelFacts:
+    """Return what a fit must know of its model and table."""
+    spec = resolved.spec
+    share = design.response.values.astype(float)
+    if design.response.trials is not None:
+        share = share / design.response.trials
+    return ModelFacts(
+        formula=spec.text,
+        family=spec.family,
+        link=spec.link,
+        structure=spec.structure,
+        response=spec.response,
+        response_identifier=resolved.response,
+        coefficients=resolved.coefficients,
+        coefficient_means=tuple(float(value) for value in design.fixed.values.mean(axis=0)),
+        groupings=tuple(
+            _grouping_facts(grouping, part, design)
+            for grouping, part in zip(resolved.groupings, design.varying, strict=True)
+        ),
+        covariate_means=_covariate_means(design),
+        rows=len(share),
+        rows_in_table=design.rows.rows_in_table,
+        missing=dict(design.rows.missing),
+        response_mean=float(share.mean()),
+        response_sd=float(share.std(ddof=1)) if len(share) > 1 else 0.0,
+        offset_mean=0.0 if design.offset is None else float(design.offset.mean()),
+        trials=design.response.trials is not None,
+        categories=resolved.categories,
+        priors=tuple(prior_rows(resolved)),
+        notes=design.notes,
+    )
+
+
+def _grouping_facts(grouping: ResolvedGrouping, part: VaryingPart, design: Design) -> GroupingFacts:
+    counts = part.units.rows_per_unit.astype(float)
+    weights = part.units.weights
+    return GroupingFacts(
+        name=grouping.name,
+        identifier=grouping.identifier,
+        terms=grouping.terms,
+        blocks=grouping.blocks,
+        units=grouping.units,
+        rows_per_unit=(
+            float(counts.min()),
+            float(np.median(counts)),
+            float(counts.mean()),
+            float(counts.max()),
+        ),
+        effective_rows_per_unit=float((counts**2).sum() / counts.sum()),
+        term_means=tuple(float(value) for value in part.terms.mean(axis=0)),
+        within=tuple(
+            other.grouping.name
+            for other in design.varying
+            if other is not part and _contains(other, part)
+        ),
+        squared_weights=1.0 if weights is None else float((weights**2).sum(axis=1).mean()),
+        multiple=grouping.multiple,
+        centred=grouping.centred,
+        reason=grouping.reason,
+    )
+
+
+def _contains(outer: VaryingPart, inner: VaryingPart) -> bool:
+    """Return whether every unit of `inner` lies in one unit of `outer`."""
+    if outer.units.weights is not None or inner.units.weights is not None:
+        return False
+    first = np.full(len(inner.units.labels), -1)
+    first[inner.units.index] = outer.units.index
+    return bool((first[inner.units.index] == outer.units.index).all())
+
+
+def _covariate_means(design: Design) -> dict[str, float]:
+    columns = {
+        coding.column
+        for part in design.varying
+        for matrix in part.matrices
+        for coding in matrix.codings
+        if not coding.levels
+    }
+    frame = design.rows.frame
+    return {name: float(frame[name].astype(float).mean()) for name in sorted(columns)}
+
+
+def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
+    """Return every prior of a model: parameter key, prior text, origin."""
+    changed = resolved.spec.prior_texts
+
+    def row(key: str, text: str, *general: str) -> tuple[str, str, str]:
+        by_user = any(name in changed for name in (key, *general))
+        return key, text, "set by the user" if by_user else "default"
+
+    rows: list[tuple[str, str, str]] = []
+    if resolved.intercept_prior is not None:
+        rows.append(row("Intercept", resolved.intercept_prior.text))
+    for label, prior in zip(resolved.slopes, resolved.slope_priors, strict=True):
+        rows.append(row(f"beta[{label}]", prior.text, "beta"))
+    for grouping in resolved.groupings:
+        for term, prior in zip(grouping.terms, grouping.sd_priors, strict=True):
+            key = f"sd_{grouping.name}"
+            rows.append(row(f"{key}[{term}]", prior.text, key, "sd"))
+        if grouping.correlated:
+            rows.append(row(f"corr_{grouping.name}", f"LKJ({grouping.eta:g})"))
+    for name, prior in resolved.parameter_priors.items():
+        rows.append(row(name, prior.text))
+    return rows

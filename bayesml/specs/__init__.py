@@ -1,0 +1,1 @@
+"""The model, without a table: families, priors, groupings, formulas, and their TOML."""

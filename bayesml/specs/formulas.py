@@ -1,0 +1,398 @@
+"""From an lme4-style formula to its parts: the outcome, the fixed part and the groupings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from bayesml.errors import FormulaError, quoted
+from bayesml.specs.groupings import Grouping
+from bayesml.specs.parsing import (
+    Bar,
+    Binary,
+    Call,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+    column_names,
+    parse,
+    unparse,
+)
+
+
+@dataclass(frozen=True)
+class FormulaParts:
+    """The parts of a formula.
+
+    Parameters
+    ----------
+    response : str
+        Text of the outcome: a column, an expression of columns, or ``cbind(successes, failures)``.
+    fixed : str
+        Text of the fixed part, without bars and offsets.
+    offsets : tuple of str
+        Texts inside ``offset(...)``.
+    groupings : tuple of Grouping
+        The groupings of the bars, bars of one grouping joined.
+    """
+
+    response: str
+    fixed: str
+    offsets: tuple[str, ...]
+    groupings: tuple[Grouping, ...]
+
+    @property
+    def text(self) -> str:
+        """The formula without its bars, in one canonical spelling."""
+        return " ".join([self.response, "~", self.right_hand_side])
+
+    @property
+    def right_hand_side(self) -> str:
+        """The fixed part with its offsets."""
+        return " + ".join([self.fixed, *(f"offset({text})" for text in self.offsets)])
+
+
+def _summands(node: Node, sign: str = "+") -> Iterator[tuple[str, Node]]:
+    """Yield the top-level terms of a sum with their signs."""
+    if isinstance(node, Binary) and node.operator in {"+", "-"}:
+        yield from _summands(node.left, sign)
+        yield from _summands(node.right, node.operator)
+    elif isinstance(node, Unary):
+        yield from _summands(node.operand, node.operator)
+    else:
+        yield sign, node
+
+
+def _sum_text(terms: list[tuple[str, Node]]) -> str:
+    text = ""
+    for sign, node in terms:
+        piece = unparse(node)
+        if not text:
+            text = piece if sign == "+" else f"-{piece}"
+        else:
+            text += f" {sign} {piece}"
+    return text
+
+
+def _holds_bar(node: Node) -> bool:
+    match node:
+        case Bar():
+            return True
+        case Binary(_, left, right):
+            return _holds_bar(left) or _holds_bar(right)
+        case Unary(_, operand):
+            return _holds_bar(operand)
+        case Call(_, arguments, named):
+            return any(map(_holds_bar, arguments)) or any(_holds_bar(v) for _, v in named)
+        case _:
+            return False
+
+
+def check_terms(node: Node, formula: str) -> None:
+    """Raise where a right-hand side means something else than it says, or nothing.
+
+    Raises
+    ------
+    FormulaError
+        A power of one variable outside ``I()``, a number other than 0 and 1, a quoted text, or a
+        function that has no place in a term.
+    """
+    match node:
+        case Binary("^", Name() | Call(), _):
+            inner = unparse(node, expression=True)
+            raise FormulaError(
+                f"In {quoted(formula)} the term {unparse(node)} would cross a variable with "
+                f"itself, which leaves it as it is. For the power write I({inner})."
+            )
+        case Binary("^", left, Number(text)) if text in {"2", "3", "4", "5"}:
+            check_terms(left, formula)
+        case Binary("^", _, right):
+            raise FormulaError(
+                f"In {quoted(formula)} the power {unparse(right)} is not allowed for crossing "
+                "terms. Use a whole number from 2 to 5, or I() for arithmetic."
+            )
+        case Binary(_, left, right):
+            check_terms(left, formula)
+            check_terms(right, formula)
+        case Unary(_, operand):
+            check_terms(operand, formula)
+        case Number(text) if text not in {"0", "1"}:
+            raise FormulaError(
+                f"In {quoted(formula)} the number {text} is not a term. Use 1 (with intercept) "
+                f"or 0 (without), or I() for arithmetic such as I(x * {text})."
+            )
+        case Text(text):
+            raise FormulaError(
+                f"In {quoted(formula)} the quoted text {quoted(text)} is not a term. Put column "
+                "names with unusual characters between backticks: `my column`."
+            )
+        case Call("cbind" | "mm", _, _):
+            place = "left of '~'" if node.function == "cbind" else "right of a bar"
+            raise FormulaError(
+                f"In {quoted(formula)} {node.function}() stands among the predictors; it belongs "
+                f"{place}. Move it there."
+            )
+        case Bar():
+            raise FormulaError(
+                f"In {quoted(formula)} the bar {unparse(node)} is part of another term. Add it "
+                "as a term of its own: y ~ x + (1 | g)."
+            )
+        case _:
+            pass
+
+
+def parse_terms(text: str) -> Node:
+    """Return the checked tree of a right-hand side without bars.
+
+    Raises
+    ------
+    FormulaError
+        The text is not a right-hand side.
+    """
+    node = parse(text)
+    check_terms(node, text)
+    return node
+
+
+def parse_formula(formula: str) -> FormulaParts:
+    """Split a formula in lme4 notation into its parts.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"y ~ x + (1 + x | school)"``. Bars: ``(terms | g)``, uncorrelated
+        ``(terms || g)``, nested ``(1 | a/b)``, combined ``(1 | a:b)``, multiple membership
+        ``(1 | mm(g1, g2, weights=cbind(w1, w2), absent=0, name="g"))``.
+
+    Returns
+    -------
+    FormulaParts
+
+    Raises
+    ------
+    FormulaError
+        The formula has no ``~``, a term that is not allowed, or a bar that cannot be read.
+
+    Examples
+    --------
+    >>> parse_formula("y ~ x + (1 | school)").groupings[0].name
+    'school'
+    """
+    tree = parse(formula)
+    if not (isinstance(tree, Binary) and tree.operator == "~"):
+        raise FormulaError(
+            f"The formula {quoted(formula)} has no '~'. Write outcome ~ predictors, such as y ~ 1."
+        )
+    _check_response(tree.left, formula)
+    fixed: list[tuple[str, Node]] = []
+    offsets: list[str] = []
+    bars: list[Bar] = []
+    for sign, node in _summands(tree.right):
+        if isinstance(node, Bar):
+            if sign == "-":
+                raise FormulaError(
+                    f"In {quoted(formula)} a bar is subtracted: {unparse(node)}. Leave it out."
+                )
+            bars.append(node)
+        elif isinstance(node, Call) and node.function == "offset":
+            if sign == "-" or len(node.arguments) != 1 or node.named:
+                raise FormulaError(
+                    f"In {quoted(formula)} an offset is added and has one argument: "
+                    "+ offset(log(x))."
+                )
+            offsets.append(unparse(node.arguments[0], expression=True))
+        else:
+            check_terms(node, formula)
+            fixed.append((sign, node))
+    fixed_text = _sum_text(fixed) or "1"
+    if fixed_text == "-1":
+        fixed_text = "0"
+    groupings = _joined([item for bar in bars for item in _bar_groupings(bar, formula)], formula)
+    return FormulaParts(unparse(tree.left, expression=True), fixed_text, tuple(offsets), groupings)
+
+
+def _check_response(node: Node, formula: str) -> None:
+    if isinstance(node, Binary) and node.operator == "~":
+        raise FormulaError(f"The formula {quoted(formula)} has more than one '~'. Keep one.")
+    if _holds_bar(node) or not column_names(node):
+        raise FormulaError(
+            f"In {quoted(formula)} the outcome {unparse(node)} is not a column. Put a column, an "
+            "expression of columns or cbind(successes, failures) left of '~'."
+        )
+    if isinstance(node, Call) and node.function == "cbind" and len(node.arguments) != 2:
+        raise FormulaError(
+            f"In {quoted(formula)} cbind() has {len(node.arguments)} arguments. Give the "
+            "successes and the failures: cbind(successes, failures)."
+        )
+
+
+def _bar_groupings(bar: Bar, formula: str) -> list[Grouping]:
+    """Return the groupings of one bar; a nested bar `a/b` has two."""
+    if _holds_bar(bar.terms) or _holds_bar(bar.group):
+        raise FormulaError(f"In {quoted(formula)} a bar stands inside a bar. Write one per term.")
+    check_terms(bar.terms, formula)
+    terms = _canonical_terms(bar, formula)
+    base = Grouping("bar", columns=("bar",), terms=terms, correlated=bar.correlated)
+    match bar.group:
+        case Call("mm", _, _):
+            return [_multiple_membership(bar.group, base, formula)]
+        case Binary("/", _, _):
+            chain = _chain(bar.group, "/", formula)
+            return [
+                replace(base, name=chain[level], columns=tuple(chain[: level + 1]))
+                for level in range(len(chain))
+            ]
+        case Binary(":", _, _):
+            chain = _chain(bar.group, ":", formula)
+            return [replace(base, name=":".join(chain), columns=tuple(chain))]
+        case Name(name):
+            return [replace(base, name=name, columns=(name,))]
+        case _:
+            raise FormulaError(
+                f"In {quoted(formula)} the grouping {unparse(bar.group)} cannot be read. Write a "
+                "column, a/b, a:b or mm(...) right of the bar."
+            )
+
+
+def _canonical_terms(bar: Bar, formula: str) -> tuple[str, ...]:
+    terms = list(_summands(bar.terms))
+    for _, node in terms:
+        if isinstance(node, Call) and node.function == "offset":
+            raise FormulaError(
+                f"In {quoted(formula)} an offset stands inside the bar {unparse(bar)}. Move it "
+                "out of the bar."
+            )
+    removed = any(
+        isinstance(node, Number) and (node.text == "0") == (sign == "+") for sign, node in terms
+    )
+    named = [(sign, node) for sign, node in terms if not isinstance(node, Number)]
+    if not named and removed:
+        raise FormulaError(
+            f"In {quoted(formula)} nothing varies in the bar {unparse(bar)}. Write (1 | g) for a "
+            "varying intercept."
+        )
+    start = "0" if removed else "1"
+    return (f"{start} + {_sum_text(named)}" if named else "1",)
+
+
+def _chain(node: Node, operator: str, formula: str) -> list[str]:
+    if isinstance(node, Name):
+        return [node.name]
+    if isinstance(node, Binary) and node.operator == operator:
+        return _chain(node.left, operator, formula) + _chain(node.right, operator, formula)
+    raise FormulaError(
+        f"In {quoted(formula)} the grouping {unparse(node)} mixes operators or expressions. Join "
+        f"column names with {operator!r} only."
+    )
+
+
+def _multiple_membership(call: Call, base: Grouping, formula: str) -> Grouping:
+    members = []
+    for argument in call.arguments:
+        if not isinstance(argument, Name):
+            raise FormulaError(
+                f"In {quoted(formula)} mm() lists columns of labels, not {unparse(argument)}."
+            )
+        members.append(argument.name)
+    allowed = ("weights", "absent", "normalise", "name")
+    values = dict(call.named)
+    for key in values:
+        if key not in allowed:
+            raise FormulaError(
+                f"In {quoted(formula)} mm() has no argument {quoted(key)}. "
+                f"Allowed: {', '.join(allowed)}."
+            )
+    grouping = replace(base, name=members[0], columns=(), members=tuple(members))
+    if "name" in values:
+        grouping = replace(grouping, name=_plain_text(values["name"]))
+    if "absent" in values:
+        grouping = replace(grouping, absent=_plain_value(values["absent"], formula))
+    if "normalise" in values:
+        normalise = _plain_text(values["normalise"])
+        if normalise.lower() not in {"true", "false", "1", "0"}:
+            raise FormulaError(
+                f"In {quoted(formula)} normalise is {quoted(normalise)}. Allowed: True or False."
+            )
+        grouping = replace(grouping, normalise=normalise.lower() in {"true", "1"})
+    match values.get("weights"):
+        case None | Text("equal") | Name("equal"):
+            pass
+        case Name(name):
+            grouping = replace(grouping, weights=(name,))
+        case Call("cbind", arguments, ()) if all(isinstance(item, Name) for item in arguments):
+            names = tuple(item.name for item in arguments if isinstance(item, Name))
+            grouping = replace(grouping, weights=names)
+        case other:
+            raise FormulaError(
+                f"In {quoted(formula)} the weights {unparse(other)} cannot be read. Write "
+                "weights=cbind(w1, w2) with one column per slot, or weights='equal'."
+            )
+    return grouping
+
+
+def _plain_text(node: Node) -> str:
+    match node:
+        case Text(text) | Number(text) | Name(text):
+            return text
+        case _:
+            return unparse(node)
+
+
+def _plain_value(node: Node, formula: str) -> str | int | float:
+    match node:
+        case Text(text):
+            return text
+        case Number(text):
+            return int(text) if text.isdigit() else float(text)
+        case Unary("-", Number(text)):
+            return -int(text) if text.isdigit() else -float(text)
+        case _:
+            raise FormulaError(
+                f"In {quoted(formula)} absent is {unparse(node)}. Give a number or a quoted text."
+            )
+
+
+def _joined(groupings: list[Grouping], formula: str) -> tuple[Grouping, ...]:
+    """Join the bars of one grouping into one record with a block-diagonal covariance."""
+    joined: dict[str, Grouping] = {}
+    for grouping in groupings:
+        known = joined.get(grouping.name)
+        if known is None:
+            joined[grouping.name] = grouping
+            continue
+        if replace(known, terms=("1",), correlated=True) != replace(
+            grouping, terms=("1",), correlated=True
+        ):
+            raise FormulaError(
+                f"In {quoted(formula)} two different groupings are named {quoted(grouping.name)}. "
+                "Rename one of the columns, or give mm(..., name='other')."
+            )
+        if known.correlated != grouping.correlated:
+            # One flag serves the grouping: an uncorrelated bar becomes blocks of one term each.
+            known, grouping = _split(known), _split(grouping)
+        joined[grouping.name] = replace(known, terms=(*known.terms, *grouping.terms))
+    return tuple(joined.values())
+
+
+def _split(grouping: Grouping) -> Grouping:
+    if grouping.correlated:
+        return grouping
+    blocks: list[str] = []
+    for text in grouping.terms:
+        for sign, node in _summands(parse(text)):
+            if isinstance(node, Number):
+                blocks += ["1"] if node.text == "1" else []
+            else:
+                blocks.append(f"0 {sign} {unparse(node)}")
+    return replace(grouping, terms=tuple(blocks), correlated=True)
+
+
+def summand_texts(text: str) -> list[str]:
+    """Return the terms that a right-hand side adds, each in canonical spelling.
+
+    Examples
+    --------
+    >>> summand_texts("1 + x*z + I(x^2)")
+    ['1', 'x * z', 'I(x ** 2)']
+    """
+    return [unparse(node) for sign, node in _summands(parse(text)) if sign == "+"]

@@ -1,0 +1,101 @@
+"""A grouping: a classification of the rows into units, and the terms that vary over them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bayesml.errors import SpecError, quoted
+
+Parametrisation = Literal["auto", "centred", "non-centred"]
+PARAMETRISATIONS = ("auto", "centred", "non-centred")
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A grouping of the rows, with the terms that vary over its units.
+
+    Parameters
+    ----------
+    name : str
+        Name of the grouping, used in the posterior (`sd_<name>`) and in every table.
+    columns : tuple of str
+        Columns that hold the labels. Several columns make the label explicit: a unit is a
+        combination of their values, outermost first. Empty where `members` is given.
+    terms : tuple of str
+        Formulas of the varying terms, such as ``"1 + x"``. Terms of one entry are correlated with
+        each other, terms of different entries are not (a block-diagonal covariance).
+    correlated : bool
+        False makes every term of the grouping independent of the others.
+    members : tuple of str
+        Multiple membership: one column of labels per slot.
+    weights : tuple of str or "equal"
+        Multiple membership: one column of weights per slot, or equal shares of the used slots.
+    absent : str, int, float or None
+        Multiple membership: the label of an unused slot. A missing label is always unused.
+    normalise : bool
+        Multiple membership: divide each row's weights by their sum.
+    parametrisation : {"auto", "centred", "non-centred"}
+        How the effects are sampled; "auto" chooses from the data.
+
+    Raises
+    ------
+    SpecError
+        The parts contradict each other.
+
+    Examples
+    --------
+    >>> Grouping("school", columns=("school",), terms=("1 + standLRT",)).terms
+    ('1 + standLRT',)
+    """
+
+    name: str
+    columns: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ("1",)
+    correlated: bool = True
+    members: tuple[str, ...] = ()
+    weights: tuple[str, ...] | Literal["equal"] = "equal"
+    absent: str | int | float | None = None
+    normalise: bool = False
+    parametrisation: Parametrisation = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise SpecError("A grouping has an empty name. Give it the name of its column.")
+        if bool(self.columns) == bool(self.members):
+            raise SpecError(
+                f"Grouping {quoted(self.name)} needs either columns or members, not "
+                f"{'both' if self.columns else 'neither'}. Give one of the two."
+            )
+        if not self.terms:
+            raise SpecError(
+                f"Grouping {quoted(self.name)} has no varying term. Use terms = ('1',) for a "
+                "varying intercept."
+            )
+        if self.weights != "equal":
+            if not self.members:
+                raise SpecError(
+                    f"Grouping {quoted(self.name)} has weights but no members. Weights belong to "
+                    "multiple membership: name its columns in members."
+                )
+            if len(self.weights) != len(self.members):
+                raise SpecError(
+                    f"Grouping {quoted(self.name)} has {len(self.members)} member columns and "
+                    f"{len(self.weights)} weight columns. Give one weight column per member "
+                    "column, or weights='equal'."
+                )
+        for columns, what in ((self.columns, "column"), (self.members, "member")):
+            repeated = {column for column in columns if columns.count(column) > 1}
+            if repeated:
+                raise SpecError(
+                    f"Grouping {quoted(self.name)} names the {what} {quoted(min(repeated))} twice. "
+                    "Name each once."
+                )
+        if self.parametrisation not in PARAMETRISATIONS:
+            raise SpecError(
+                f"Grouping {quoted(self.name)} has parametrisation "
+                f"{quoted(str(self.parametrisation))}. Allowed: {', '.join(PARAMETRISATIONS)}."
+            )
+
+    @property
+    def multiple(self) -> bool:
+        """Whether a row may belong to several units."""
+        return bool(self.members)

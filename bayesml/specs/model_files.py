@@ -1,0 +1,252 @@
+"""Model files: a specification as TOML text, and back."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bayesml.errors import TomlError, did_you_mean, quoted
+from bayesml.specs.groupings import Grouping
+from bayesml.specs.modelspec import ModelSpec
+
+FORMAT = 1
+
+_STRING = (str,)
+_LABEL = (str, int, float)
+_SPEC_KEYS: dict[str, tuple[type, ...]] = {
+    "format": (int,),
+    "structure": _STRING,
+    "formula": _STRING,
+    "family": _STRING,
+    "link": _STRING,
+    "trials": (str, int),
+    "exposure": _STRING,
+    "offset": _STRING,
+    "categories": (list,),
+    "success": _STRING,
+    "groupings": (list,),
+    "priors": (dict,),
+    "baseline": (dict,),
+}
+_GROUPING_KEYS: dict[str, tuple[type, ...]] = {
+    "name": _STRING,
+    "columns": (list,),
+    "terms": (list,),
+    "correlated": (bool,),
+    "members": (list,),
+    "weights": (list, str),
+    "absent": _LABEL,
+    "normalise": (bool,),
+    "parametrisation": _STRING,
+}
+_TYPE_WORDS: dict[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def spec_to_toml(spec: ModelSpec) -> str:
+    """Return a specification as TOML text.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+
+    Returns
+    -------
+    str
+        Text that `spec_from_toml` reads back to an equal specification.
+
+    Examples
+    --------
+    >>> from bayesml.specs.modelspec import ModelSpec
+    >>> spec_from_toml(spec_to_toml(ModelSpec("y ~ x"))) == ModelSpec("y ~ x")
+    True
+    """
+    lines = [
+        f"format = {FORMAT}",
+        f"structure = {_value(spec.structure)}",
+        f"formula = {_value(spec.formula)}",
+        f"family = {_value(spec.family)}",
+        f"link = {_value(spec.link)}",
+    ]
+    for key in ("trials", "exposure", "offset", "success"):
+        if getattr(spec, key) is not None:
+            lines.append(f"{key} = {_value(getattr(spec, key))}")
+    if spec.categories:
+        lines.append(f"categories = {_value(list(spec.categories))}")
+    for grouping in spec.groupings:
+        lines += ["", "[[groupings]]", *_grouping_lines(grouping)]
+    for key, pairs in (("priors", spec.priors), ("baseline", spec.baseline)):
+        if pairs:
+            lines += ["", f"[{key}]", *(f"{_key(name)} = {_value(text)}" for name, text in pairs)]
+    return "\n".join(lines) + "\n"
+
+
+def _grouping_lines(grouping: Grouping) -> list[str]:
+    lines = [f"name = {_value(grouping.name)}"]
+    if grouping.multiple:
+        lines.append(f"members = {_value(list(grouping.members))}")
+        weights = grouping.weights if grouping.weights == "equal" else list(grouping.weights)
+        lines.append(f"weights = {_value(weights)}")
+        if grouping.absent is not None:
+            lines.append(f"absent = {_value(grouping.absent)}")
+        lines.append(f"normalise = {_value(grouping.normalise)}")
+    else:
+        lines.append(f"columns = {_value(list(grouping.columns))}")
+    lines.append(f"terms = {_value(list(grouping.terms))}")
+    lines.append(f"correlated = {_value(grouping.correlated)}")
+    if grouping.parametrisation != "auto":
+        lines.append(f"parametrisation = {_value(grouping.parametrisation)}")
+    return lines
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, int | float):
+        return repr(value)
+    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    return _value(name)
+
+
+def spec_from_toml(text: str, where: str = "the TOML text") -> ModelSpec:
+    """Return the specification that a TOML text describes.
+
+    Parameters
+    ----------
+    text : str
+        TOML with ``format = 1``.
+    where : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    TomlError
+        The text is not TOML, has an unknown key, a wrong type, or a missing entry.
+    SpecError
+        The entries contradict each other.
+
+    Examples
+    --------
+    >>> spec_from_toml('format = 1\\nformula = "y ~ x"').family
+    'gaussian'
+    """
+    try:
+        entries = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TomlError(f"{where} is not valid TOML: {error}. Correct that place.") from None
+    _check_entries(entries, _SPEC_KEYS, where)
+    if entries.get("format") != FORMAT:
+        raise TomlError(
+            f"{where} has format = {entries.get('format', 'nothing')}. This version reads "
+            f"format = {FORMAT}; put that on the first line."
+        )
+    if "formula" not in entries:
+        raise TomlError(f'{where} has no formula. Add a line such as formula = "y ~ x".')
+    values = {key: value for key, value in entries.items() if key != "format"}
+    if "groupings" in values:
+        values["groupings"] = tuple(
+            _grouping(entry, f"{where}, groupings entry {number}")
+            for number, entry in enumerate(values["groupings"], start=1)
+        )
+    if "categories" in values:
+        values["categories"] = _items(values["categories"], _LABEL, f"{where}, key 'categories'")
+    for key in ("priors", "baseline"):
+        if key in values:
+            for name, item in values[key].items():
+                if not isinstance(item, str):
+                    raise TomlError(
+                        f"{where}, [{key}]: {quoted(name)} is {_word(item)}, not a text. "
+                        "Put it between quotation marks."
+                    )
+            values[key] = tuple(sorted(values[key].items()))
+    return ModelSpec(**values)
+
+
+def read_spec(path: str | Path) -> ModelSpec:
+    """Return the specification in a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    TomlError
+        The file does not exist, is not text, or is not a model file.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TomlError(
+            f"The model file {quoted(str(path))} cannot be read: {error.strerror}. "
+            "Check the path, or write one with: bayesml new two_level > m.toml"
+        ) from None
+    except UnicodeDecodeError:
+        raise TomlError(f"{quoted(str(path))} is not UTF-8 text. Save it as UTF-8.") from None
+    return spec_from_toml(text, where=str(path))
+
+
+def _grouping(entry: Any, where: str) -> Grouping:
+    if not isinstance(entry, dict):
+        raise TomlError(f"{where} is {_word(entry)}, not a table. Write [[groupings]] above it.")
+    _check_entries(entry, _GROUPING_KEYS, where)
+    values = dict(entry)
+    if "name" not in values:
+        columns = values.get("columns") or values.get("members")
+        if not columns:
+            raise TomlError(f'{where} has neither columns nor members. Add columns = ["school"].')
+        values["name"] = str(columns[-1] if "columns" in values else columns[0])
+    for key in ("columns", "terms", "members", "weights"):
+        if isinstance(values.get(key), list):
+            values[key] = _items(values[key], _STRING, f"{where}, key {quoted(key)}")
+    if isinstance(values.get("weights"), str) and values["weights"] != "equal":
+        raise TomlError(
+            f"{where} has weights = {quoted(values['weights'])}. Allowed: a list of columns, or "
+            '"equal".'
+        )
+    return Grouping(**values)
+
+
+def _items(values: list[Any], allowed: tuple[type, ...], where: str) -> tuple[Any, ...]:
+    for value in values:
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            words = " or ".join(_TYPE_WORDS[kind] for kind in allowed)
+            raise TomlError(f"{where} holds {_word(value)}. Every item is {words}.")
+    return tuple(values)
+
+
+def _check_entries(
+    entries: Mapping[str, Any], known: Mapping[str, tuple[type, ...]], where: str
+) -> None:
+    for key, value in entries.items():
+        if key not in known:
+            raise TomlError(
+                f"{where} has the unknown key {quoted(key)}. {did_you_mean(key, list(known))} "
+                f"Keys: {', '.join(known)}."
+            )
+        expected = known[key]
+        if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+            words = " or ".join(_TYPE_WORDS[kind] for kind in expected)
+            raise TomlError(f"{where}: {quoted(key)} is {_word(value)}. It must be {words}.")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return f"{_value(value) if isinstance(value, str | int | float) else value}"

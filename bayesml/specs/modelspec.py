@@ -1,0 +1,182 @@
+"""The model specification: what the model is, without a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bayesml.errors import SpecError, listed, quoted
+from bayesml.specs.families import Family, family_named
+from bayesml.specs.formulas import FormulaParts, parse_formula
+from bayesml.specs.groupings import Grouping
+from bayesml.specs.links import Link
+
+STRUCTURES = (
+    "two_level",
+    "three_level",
+    "cross_classified",
+    "multiple_membership",
+    "longitudinal",
+    "model",
+)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model: formula, groupings, family and priors. Immutable, comparable, written to TOML.
+
+    Parameters
+    ----------
+    formula : str
+        ``outcome ~ predictors`` without bars, in canonical spelling.
+    groupings : tuple of Grouping
+        The groupings with their varying terms.
+    family, link : str
+        Likelihood and link; an empty link is the family's default.
+    structure : str
+        Name of the builder that wrote the spec, one of `STRUCTURES`.
+    trials, exposure, offset : str, int or None
+        Column (or number, for trials) of the binomial trials; of the Poisson exposure, whose log
+        is added to the linear predictor; and of an offset on the link scale.
+    categories : tuple
+        Order of an ordinal outcome's categories, lowest first.
+    success : str or None
+        The value of a two-valued text outcome that counts as 1.
+    priors : tuple of (key, text)
+        Priors that differ from the defaults.
+    baseline : tuple of (column, level)
+        Baseline levels that differ from the first.
+
+    Raises
+    ------
+    SpecError
+        The parts contradict each other.
+
+    Examples
+    --------
+    >>> ModelSpec("y ~ x", (Grouping("school", columns=("school",)),)).text
+    'y ~ x + (1 | school)'
+    """
+
+    formula: str
+    groupings: tuple[Grouping, ...] = ()
+    family: str = "gaussian"
+    link: str = ""
+    structure: str = "model"
+    trials: str | int | None = None
+    exposure: str | None = None
+    offset: str | None = None
+    categories: tuple[str | int | float, ...] = ()
+    success: str | None = None
+    priors: tuple[tuple[str, str], ...] = ()
+    baseline: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        record = family_named(self.family)
+        object.__setattr__(self, "link", record.link(self.link).name)
+        if self.structure not in STRUCTURES:
+            raise SpecError(
+                f"The structure {quoted(self.structure)} is unknown. "
+                f"Allowed: {', '.join(STRUCTURES)}."
+            )
+        parts = parse_formula(self.formula)
+        if parts.groupings:
+            raise SpecError(
+                f"The formula {quoted(self.formula)} of a specification has bars. "
+                "Give them as groupings, or use bml.model(table, formula)."
+            )
+        object.__setattr__(self, "formula", parts.text)
+        names = [grouping.name for grouping in self.groupings]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise SpecError(f"Two groupings are named {listed(repeated)}. Rename one.")
+        self._check_family(record)
+
+    def _check_family(self, record: Family) -> None:
+        belongs = (
+            ("trials", self.trials is not None, record.response == "binary", "binomial"),
+            ("success", self.success is not None, record.response == "binary", "binomial"),
+            ("exposure", self.exposure is not None, record.response == "count", "poisson"),
+            ("categories", bool(self.categories), record.response == "ordered", "ordinal"),
+        )
+        for name, given, fits, family in belongs:
+            if given and not fits:
+                raise SpecError(
+                    f"{name}= belongs to the family {quoted(family)}, not to "
+                    f"{quoted(self.family)}. Leave it out or change the family."
+                )
+        if isinstance(self.trials, int) and self.trials < 1:
+            raise SpecError(f"trials is {self.trials}. Give a positive number or a column.")
+        if self.response.startswith("cbind("):
+            if record.response != "binary":
+                raise SpecError(
+                    f"cbind() is an outcome of the family 'binomial', not of "
+                    f"{quoted(self.family)}. Set family='binomial'."
+                )
+            if self.trials is not None:
+                raise SpecError(
+                    "cbind(successes, failures) already says the trials. Leave trials= out."
+                )
+        if len(set(map(str, self.categories))) != len(self.categories):
+            raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
+
+    @cached_property
+    def parts(self) -> FormulaParts:
+        """The parsed formula."""
+        return parse_formula(self.formula)
+
+    @property
+    def response(self) -> str:
+        """Text of the outcome."""
+        return self.parts.response
+
+    @property
+    def fixed(self) -> str:
+        """Text of the fixed part."""
+        return self.parts.fixed
+
+    @property
+    def family_record(self) -> Family:
+        """The family's record."""
+        return family_named(self.family)
+
+    @property
+    def link_record(self) -> Link:
+        """The link's record."""
+        return self.family_record.link(self.link)
+
+    @property
+    def prior_texts(self) -> Mapping[str, str]:
+        """Priors that differ from the defaults, by key."""
+        return dict(self.priors)
+
+    @property
+    def text(self) -> str:
+        """The whole model in lme4 notation."""
+        return " + ".join([self.formula, *(bar_text(grouping) for grouping in self.groupings)])
+
+    def with_priors(self, priors: Mapping[str, str]) -> "ModelSpec":
+        """Return the same model with these priors changed."""
+        return replace(self, priors=tuple(sorted({**self.prior_texts, **priors}.items())))
+
+
+def bar_text(grouping: Grouping) -> str:
+    """Return a grouping in lme4 notation."""
+    from bayesml.specs.parsing import name_text
+
+    if grouping.multiple:
+        inside = [name_text(member) for member in grouping.members]
+        if grouping.weights != "equal":
+            weights = ", ".join(name_text(column) for column in grouping.weights)
+            inside.append(f"weights=cbind({weights})")
+        if grouping.absent is not None:
+            absent = grouping.absent
+            inside.append(f"absent={absent!r}")
+        if grouping.normalise:
+            inside.append("normalise=True")
+        if grouping.name != grouping.members[0]:
+            inside.append(f"name={grouping.name!r}")
+        group = f"mm({', '.join(inside)})"
+    else:
+        group = ":".join(name_text(column) for column in grouping.columns)
+    bar = "|" if grouping.correlated else "||"
+    return " + ".join(f"({text.removeprefix('1 + ')} {bar} {group})" for text in grouping.terms)

@@ -1,0 +1,83 @@
+"""Column names to identifiers: the one place where a user's name becomes part of code."""
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+LONGEST = 60
+
+# Names that variables, dims, data arrays and Python already bear in a generated source.
+RESERVED = frozenset(
+    """
+    beta beta_sigma sigma cutpoints shape phi corr_residual chain draw sample obs coef category
+    predictor cutpoint outcome y offset trials x x_centred x_mean intercept slopes eta
+    intercept_at_mean cutpoints_at_mean data coords d model pm pt np build example rng
+    cumulative_logit cumulative_probit posterior value lower upper
+    """.split()
+)
+
+# What a grouping `g` adds: dims g, g_term, g_term_bis, and names with these prefixes.
+_DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot")
+_PREFIXES = ("sd_", "corr_", "u_", "z_", "chol_", "unit_", "terms_", "weight_", "variance_")
+
+
+def identifier(name: str) -> str:
+    """Return an identifier for any text: other characters become `_`, reserved names get one more.
+
+    Examples
+    --------
+    >>> identifier("mean score"), identifier("beta"), identifier("class")
+    ('mean_score', 'beta_', 'class_')
+    """
+    text = unicodedata.normalize("NFKC", str(name))
+    text = re.sub(r"\W", "_", text)[:LONGEST] or "_"
+    # Python and xarray agree on the identifier only in normalised form; a leading digit or a
+    # name of underscores alone gets a letter.
+    if not text.isidentifier() or not text.strip("_"):
+        text = f"v_{text.strip('_')}" if text.strip("_") else "v_"
+    if not text.isidentifier():
+        text = re.sub(r"[^0-9A-Za-z_]", "_", text)
+    if keyword.iskeyword(text) or keyword.issoftkeyword(text) or text in RESERVED:
+        text += "_"
+    return text
+
+
+def _grouping_names(name: str) -> set[str]:
+    return {name + suffix for suffix in _DIM_SUFFIXES} | {prefix + name for prefix in _PREFIXES}
+
+
+def _free(name: str, taken: set[str], adds: Callable[[str], set[str]]) -> str:
+    candidate, number = name, 2
+    while adds(candidate) & taken:
+        candidate = f"{name}_{number}"
+        number += 1
+    taken |= adds(candidate)
+    return candidate
+
+
+def assign_identifiers(groupings: Iterable[str], response: str) -> tuple[Mapping[str, str], str]:
+    """Return identifiers of the groupings and of the outcome that clash with nothing.
+
+    Parameters
+    ----------
+    groupings : iterable of str
+        Names of the groupings.
+    response : str
+        Text of the outcome.
+
+    Returns
+    -------
+    mapping of str to str, str
+        Identifier of each grouping, and of the outcome.
+
+    Examples
+    --------
+    >>> dict(assign_identifiers(["beta", "beta_"], "y")[0])
+    {'beta': 'beta_', 'beta_': 'beta__2'}
+    """
+    taken = set(RESERVED)
+    assigned = {name: _free(identifier(name), taken, _grouping_names) for name in groupings}
+    outcome = _free(identifier(response), taken, lambda name: {name})
+    return MappingProxyType(assigned), outcome

@@ -1,0 +1,134 @@
+"""The resolved specification: every prior, parametrisation and name explicit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from bayesml.specs.distributions import Prior
+from bayesml.specs.families import Family
+from bayesml.specs.modelspec import ModelSpec
+
+
+@dataclass(frozen=True)
+class ResolvedGrouping:
+    """A grouping with everything that the generated source depends on.
+
+    Parameters
+    ----------
+    name : str
+        The user's name.
+    identifier : str
+        Its name in the posterior and in code.
+    terms : tuple of str
+        Labels of the varying terms.
+    blocks : tuple of int
+        Number of terms of each block of the covariance; terms of one block are correlated.
+    units : int
+        Number of units.
+    centred : bool
+        Whether the effects themselves are sampled (centred), or standard normal variables that
+        are scaled afterwards (non-centred).
+    multiple : bool
+        Whether rows may belong to several units.
+    sd_priors : tuple of Prior
+        Prior of each term's SD, on the link scale.
+    eta : float
+        Concentration of the LKJ prior of the correlations.
+    reason : str
+        Why this parametrisation was chosen.
+    """
+
+    name: str
+    identifier: str
+    terms: tuple[str, ...]
+    blocks: tuple[int, ...]
+    units: int
+    centred: bool
+    multiple: bool
+    sd_priors: tuple[Prior, ...]
+    eta: float = 2.0
+    reason: str = ""
+
+    @property
+    def correlated(self) -> bool:
+        """Whether any two terms are correlated."""
+        return max(self.blocks) > 1
+
+    @property
+    def intercept_only(self) -> bool:
+        """Whether the only term is the intercept."""
+        return self.terms == ("Intercept",)
+
+
+@dataclass(frozen=True)
+class ResolvedSpec:
+    """A specification with every prior, parametrisation and name explicit.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        What the user asked for.
+    response : str
+        Identifier of the outcome.
+    coefficients : tuple of str
+        Labels of the fixed part, ``"Intercept"`` first where there is one.
+    groupings : tuple of ResolvedGrouping
+    intercept_prior : Prior or None
+        Prior of the intercept at the mean of the predictors, None where there is none.
+    slope_priors : tuple of Prior
+        Prior of each coefficient but the intercept.
+    parameter_priors : mapping of str to Prior
+        Priors of the likelihood's further parameters.
+    trials, offset : bool
+        Whether there are binomial trials, and a known part of the linear predictor.
+    categories : tuple of str
+        Categories of an ordered outcome.
+    """
+
+    spec: ModelSpec
+    response: str
+    coefficients: tuple[str, ...]
+    groupings: tuple[ResolvedGrouping, ...]
+    intercept_prior: Prior | None
+    slope_priors: tuple[Prior, ...]
+    parameter_priors: Mapping[str, Prior]
+    trials: bool = False
+    offset: bool = False
+    categories: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> Family:
+        """The family's record."""
+        return self.spec.family_record
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the linear predictor has an intercept."""
+        return self.intercept_prior is not None
+
+    @property
+    def slopes(self) -> tuple[str, ...]:
+        """Labels of the coefficients but the intercept."""
+        return self.coefficients[1:] if self.intercept else self.coefficients
+
+    @property
+    def centred_predictors(self) -> bool:
+        """Whether predictors are centred: with an intercept or cutpoints to take up the shift."""
+        return self.intercept or bool(self.categories)
+
+    @cached_property
+    def by_identifier(self) -> Mapping[str, ResolvedGrouping]:
+        """The groupings by identifier."""
+        return {grouping.identifier: grouping for grouping in self.groupings}
+
+    @property
+    def posterior_names(self) -> tuple[str, ...]:
+        """Names of the variables that the posterior holds."""
+        names = ["beta"] if self.coefficients else []
+        for grouping in self.groupings:
+            names.append(f"sd_{grouping.identifier}")
+            if grouping.correlated:
+                names.append(f"corr_{grouping.identifier}")
+        names += [parameter.name for parameter in self.family.parameters]
+        names += [f"u_{grouping.identifier}" for grouping in self.groupings]
+        return tuple(names)
