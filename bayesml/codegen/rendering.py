@@ -10,10 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bayesml.specs.prior_arrays import PriorStatement, prior_statements
+from bayesml.codegen.layout import LINE, tidy
+from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
-
-LINE = 100
 
 
 @cache
@@ -22,7 +21,7 @@ def _environment() -> Environment:
         loader=PackageLoader("bayesml.codegen", "templates"),
         undefined=StrictUndefined,
         keep_trailing_newline=False,
-        autoescape=False,  # noqa: S701  (the result is Python, not HTML)
+        autoescape=False,  # the result is Python, not HTML
     )
     environment.filters["number"] = lambda value: f"{value:g}"
     return environment
@@ -85,64 +84,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
         uses_pt="pt." in code,
         **body,
     )
-    return _tidy(text)
-
-
-def _tidy(text: str) -> str:
-    """Return the text with blank lines as Python style wants them, and long lines folded."""
-    tidied: list[str] = []
-    blank = 0
-    for line in (line.rstrip() for line in text.strip().split("\n")):
-        if not line:
-            blank += 1
-            continue
-        if blank and tidied:
-            top_level = not line.startswith(" ") and line.startswith(("def ", "if "))
-            tidied += [""] * (2 if top_level else 1)
-        blank = 0
-        tidied += fold(line)
-    return "\n".join(tidied) + "\n"
-
-
-def fold(line: str) -> list[str]:
-    """Break a line that is too long at its outermost call: the arguments on lines of their own."""
-    start = line.find("(")
-    if len(line) <= LINE or start < 0 or line.lstrip().startswith(("#", '"')):
-        return [line]
-    end = _closing(line, start)
-    if end != len(line) - 1:
-        return [line]
-    indent = " " * (len(line) - len(line.lstrip()))
-    inside = line[start + 1 : end]
-    if len(indent) + 4 + len(inside) <= LINE:
-        return [line[: start + 1], f"{indent}    {inside}", f"{indent})"]
-    arguments = [f"{indent}    {argument}," for argument in _split_arguments(inside)]
-    return [line[: start + 1], *(part for item in arguments for part in fold(item)), f"{indent})"]
-
-
-def _closing(line: str, start: int) -> int:
-    depth = 0
-    for position in range(start, len(line)):
-        depth += (line[position] in "([{") - (line[position] in ")]}")
-        if depth == 0:
-            return position
-    return -1
-
-
-def _split_arguments(text: str) -> list[str]:
-    """Split at the commas that are outside brackets and quotation marks."""
-    parts, depth, quoted, last = [], 0, False, 0
-    for position, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted and character in "([{":
-            depth += 1
-        elif not quoted and character in ")]}":
-            depth -= 1
-        elif not quoted and depth == 0 and character == ",":
-            parts.append(text[last:position].strip())
-            last = position + 1
-    return [part for part in [*parts, text[last:].strip()] if part]
+    return tidy(text)
 
 
 def _intercept(resolved: ResolvedSpec) -> str:
@@ -161,13 +103,8 @@ def _variable(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -> st
         return statements[0].code(dims)
     if len(statements) == 1:
         return f'pm.Deterministic("{stem}", {statements[0].code(dims)}, dims="{dims}")'
-    inside = "".join(f"\n    {item.code()}," for item in statements)
-    if not stored:
-        return f"pt.stack([{inside}\n])"
-    inside = "".join(f"\n        {item.code()}," for item in statements)
-    return (
-        f'pm.Deterministic(\n    "{stem}",\n    pt.stack([{inside}\n    ]),\n    dims="{dims}",\n)'
-    )
+    stack = f"pt.stack([{', '.join(item.code() for item in statements)}])"
+    return f'pm.Deterministic("{stem}", {stack}, dims="{dims}")' if stored else stack
 
 
 def _grouping_words(grouping: ResolvedGrouping) -> str:
@@ -208,16 +145,9 @@ def _cutpoints(resolved: ResolvedSpec) -> str:
         "cutpoints", [resolved.parameter_priors["cutpoints"]], scalar=True
     )
     code = statement.code("cutpoint", name="cutpoints_at_mean")
-    inside = code.removeprefix("pm.").removesuffix(")")
-    distribution, arguments = inside.split("(", 1)
-    return "\n".join(
-        [
-            f"cutpoints = pm.{distribution}(",
-            *(f"    {argument}," for argument in _split_arguments(arguments)),
-            "    transform=pm.distributions.transforms.ordered,",
-            '    initval=data["cutpoints_start"],',
-            ")",
-        ]
+    return (
+        f"cutpoints = {code.removesuffix(')')}, transform=pm.distributions.transforms.ordered, "
+        'initval=data["cutpoints_start"])'
     )
 
 
