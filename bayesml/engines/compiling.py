@@ -67,7 +67,7 @@ def compile_model(model: pm.Model, names: Sequence[str]) -> CompiledModel:
     """
     started = time.perf_counter()
     names = tuple(names)
-    known = {str(variable.name) for variable in model.unobserved_value_vars}
+    known = {str(variable.name) for variable in [*model.free_RVs, *model.deterministics]}
     missing = [name for name in names if name not in known]
     if missing or not names:
         raise SamplingError(
@@ -125,48 +125,37 @@ def _untried_versions() -> str:
 def _compile_cached(
     model: pm.Model, names: tuple[str, ...]
 ) -> tuple[Any, dict[str, tuple[int, ...]], bool]:
-    from bayesml.engines.entry_points import (
-        data_block,
-        kept_variables_entry,
-        kept_variables_source,
-        log_density_entry,
-        log_density_source,
-    )
-    from bayesml.engines.graphs import kept_variables_function, layout_of, log_density_function
+    from bayesml.engines.entry_points import data_block
+    from bayesml.engines.graphs import layout_of
+    from bayesml.engines.model_keys import model_key, named_data
     from bayesml.engines.nutpie_model import EntryPointModel
+    from bayesml.engines.recipes import compile_from_graphs, load_from_recipe
 
     layout = layout_of(model, names)
-    density = log_density_function(model, layout)
-    kept = kept_variables_function(model, layout)
-    shared: dict[Any, str] = {}
-    for variable in [*density.get_shared(), *kept.get_shared()]:
-        shared.setdefault(variable, variable.name or f"unnamed {len(shared)}")
-    if len(set(shared.values())) < len(shared):
-        raise ValueError("two data variables share a name")
-    block = data_block({key: variable.get_value(borrow=True) for variable, key in shared.items()})
-    described = [(array.dtype.name, array.ndim) for array in block.arrays.values()]
-    order = {variable: position for position, variable in enumerate(shared)}
-    log_density = log_density_entry(
-        log_density_source(layout.size, described, [order[v] for v in density.get_shared()]),
-        density.vm.jit_fn,
-    )
-    kept_values = kept_variables_entry(
-        kept_variables_source(
-            layout.size, layout.kept_size, described, [order[v] for v in kept.get_shared()]
-        ),
-        kept.vm.jit_fn,
-    )
+    key = model_key(model, layout)
+    found = load_from_recipe(key, layout, named_data(model)) if key is not None else None
+    entries = found or compile_from_graphs(key, model, layout)
     sampler = EntryPointModel(
-        dims={}, log_density=log_density, kept_values=kept_values, data=block, layout=layout
+        dims={},
+        log_density=entries.log_density,
+        kept_values=entries.kept_values,
+        data=data_block(
+            {name: data.get_value(borrow=True) for name, data in entries.arrays.items()}
+        ),
+        layout=layout,
     )
-    return sampler, layout.parameters, log_density.from_cache and kept_values.from_cache
+    return sampler, layout.parameters, entries.from_cache
 
 
 def _compile_stock(model: pm.Model, names: tuple[str, ...]) -> Any:
+    from pytensor.configdefaults import config
+
     try:
         import nutpie
 
-        return nutpie.compile_pymc_model(model, var_names=list(names))
+        # Without C, as in `graphs.layout_of`: nutpie calls the initial point a few times only.
+        with config.change_flags(cxx=""):
+            return nutpie.compile_pymc_model(model, var_names=list(names))
     except Exception as error:
         raise SamplingError(
             f"nutpie cannot compile the model: {type(error).__name__}: {error}. "

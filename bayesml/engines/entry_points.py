@@ -16,7 +16,10 @@ import numba
 import numpy as np
 from numba.core import cgutils, types
 from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
+from pytensor.configdefaults import config
+from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src
 
 # Raise it whenever the text of the generated functions changes its meaning in a way that the text
 # itself does not show (say, the meaning of the numbers in `DataBlock.block`).
@@ -38,6 +41,8 @@ _KEPT_SIGNATURE = types.int64(
     types.CPointer(types.double),
     types.voidptr,
 )
+
+_SIGNATURES = {"log_density": _LOGP_SIGNATURE, "kept_variables": _KEPT_SIGNATURE}
 
 _LOGP_SOURCE = """\
 def log_density(size, x_, gradient_, value_, data_):
@@ -127,7 +132,6 @@ class EntryPoint:
 
     function: Any
     from_cache: bool
-    cacheable: bool
 
     @property
     def address(self) -> int:
@@ -161,14 +165,46 @@ def kept_variables_source(
     return _KEPT_SOURCE.format(size=size, kept_size=kept_size, arrays=arrays, arguments=arguments)
 
 
-def log_density_entry(source: str, graph: Any) -> EntryPoint:
-    """Compile the log-density function around PyTensor's numba function, or load it from disk."""
-    return _entry(source, "log_density", _LOGP_SIGNATURE, graph)
+def graph_key(graph: Any) -> str | None:
+    """Return PyTensor's own key of a numba function, None where it cannot be cached."""
+    return CACHED_SRC_FUNCTIONS.get(graph.py_func) if config.numba__cache else None
 
 
-def kept_variables_entry(source: str, graph: Any) -> EntryPoint:
-    """Compile the kept-variables function around PyTensor's numba function, or load it."""
-    return _entry(source, "kept_variables", _KEPT_SIGNATURE, graph)
+def make_entry(source: str, graph: Any) -> EntryPoint:
+    """Compile a C function around PyTensor's numba function, or load it from disk."""
+    key = graph_key(graph)
+    function = _python_function(source, graph, key)
+    signature = _SIGNATURES[function.__name__]
+    try:
+        compiled = numba.cfunc(signature, cache=key is not None)(function)
+    except Exception:
+        if key is None:
+            raise
+        # A damaged file in the cache folder must not stand in the way: empty this entry and
+        # compile. If it was not that, the same error comes again.
+        FunctionCache(function).flush()
+        compiled = numba.cfunc(signature, cache=True)(function)
+    return EntryPoint(compiled, compiled.cache_hits > 0)
+
+
+def load_entry(source: str, key: str) -> EntryPoint | None:
+    """Load a C function by its text and the key of its graph; None where disk has no such."""
+    function = _python_function(source, None, key)
+    signature = _SIGNATURES[function.__name__]
+    loaded = _LoadedFunction(function, (signature.args, signature.return_type), {}, {})
+    loaded.enable_caching()
+    try:
+        loaded.compile()
+    except Exception:  # not there, or damaged, which is as good: it is made anew
+        return None
+    return EntryPoint(loaded, True)
+
+
+class _LoadedFunction(CFunc):
+    """A C function that comes from disk or not at all."""
+
+    def _compile_uncached(self) -> Any:
+        raise LookupError
 
 
 def _array_lines(layout: Sequence[tuple[str, int]], positions: Sequence[int]) -> tuple[str, str]:
@@ -192,15 +228,13 @@ def _array_lines(layout: Sequence[tuple[str, int]], positions: Sequence[int]) ->
     return "\n".join(indent + line for line in lines), arguments
 
 
-def _entry(source: str, name: str, signature: Any, graph: Any) -> EntryPoint:
-    from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src
-
-    # The graph's own key enters the wrapper's: another graph never meets this machine code.
-    graph_key = CACHED_SRC_FUNCTIONS.get(graph.py_func)
-    key = None
-    if graph_key is not None:
-        text = f"bayesml entry point {LAYOUT_VERSION}\n{numba.__version__}\n{graph_key}\n{source}"
+def _python_function(source: str, graph: Any, key: str | None) -> Any:
+    """Return the function of a text, marked so that numba keeps its machine code on disk."""
+    if key is not None:
+        # The graph's own key enters the function's: another graph never meets this machine code.
+        text = f"bayesml entry point {LAYOUT_VERSION}\n{numba.__version__}\n{key}\n{source}"
         key = hashlib.sha256(text.encode()).hexdigest()
+    name = source.partition("(")[0].removeprefix("def ")
     environment = {
         # numba imports this module when it reads the machine code back.
         "__name__": __name__,
@@ -209,14 +243,4 @@ def _entry(source: str, name: str, signature: Any, graph: Any) -> EntryPoint:
         "np": np,
         "graph": graph,
     }
-    python_function = compile_numba_function_src(source, name, environment, cache_key=key)
-    try:
-        function = numba.cfunc(signature, cache=key is not None)(python_function)
-    except Exception:
-        if key is None:
-            raise
-        # A damaged file in the cache folder must not stand in the way: empty this entry and
-        # compile. If it was not that, the same error comes again.
-        FunctionCache(python_function).flush()
-        function = numba.cfunc(signature, cache=True)(python_function)
-    return EntryPoint(function, function.cache_hits > 0, key is not None)
+    return compile_numba_function_src(source, name, environment, cache_key=key)

@@ -77,12 +77,13 @@ def layout_of(model: pm.Model, names: Sequence[str]) -> ParameterLayout:
         initval_strategies=model.rvs_to_initial_values,
         return_transformed=True,
     )
-    scales = [_prior_scale(model, rv) for rv in model.free_RVs]
-    kept = kept_variables(model, names)
-    at_start: Any = clone_replace(
-        [*model.replace_rvs_by_values(scales), *kept], dict(zip(values, starts, strict=True))
+    # One call for all: each back-transformation is then made once.
+    expressions = model.replace_rvs_by_values(
+        [*(_prior_scale(model, rv) for rv in model.free_RVs), *(model[name] for name in names)]
     )
-    outputs = [*starts, *at_start[: len(scales)], *(var.shape for var in at_start[len(scales) :])]
+    at_start: Any = clone_replace(expressions, dict(zip(values, starts, strict=True)))
+    scales, kept = at_start[: len(values)], at_start[len(values) :]
+    outputs = [*starts, *scales, *(variable.shape for variable in kept)]
     # Without a C compiler PyTensor evaluates with NumPy at once; with one it would first compile
     # the inner functions of some distributions for half a minute, to call them a single time.
     with config.change_flags(cxx=""):
@@ -99,15 +100,6 @@ def layout_of(model: pm.Model, names: Sequence[str]) -> ParameterLayout:
         start=_flat(points),
         widths=_flat(widths),
     )
-
-
-def kept_variables(model: pm.Model, names: Sequence[str]) -> list[Any]:
-    """Return the expressions of the kept variables, in terms of the unconstrained parameters."""
-    by_name = {str(variable.name): variable for variable in model.unobserved_value_vars}
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise KeyError(f"the model has no variables {missing}")
-    return [by_name[name] for name in names]
 
 
 def log_density_function(model: pm.Model, layout: ParameterLayout) -> Any:
@@ -129,7 +121,9 @@ def log_density_function(model: pm.Model, layout: ParameterLayout) -> Any:
 def kept_variables_function(model: pm.Model, layout: ParameterLayout) -> Any:
     """Compile the kept variables, one after the other, from the flat parameter array."""
     flat, parts = _flat_parameters(model, layout)
-    kept: Any = clone_replace(kept_variables(model, list(layout.kept)), parts)
+    kept: Any = clone_replace(
+        model.replace_rvs_by_values([model[name] for name in layout.kept]), parts
+    )
     joined = pt.concatenate([variable.ravel().astype("float64") for variable in kept])
     with model:
         return compile_pymc((flat,), (joined,), mode="NUMBA")
