@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesml.design.matrices import Coding
 from bayesml.design.resolving import Design, VaryingPart
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
@@ -77,7 +78,10 @@ class ModelFacts:
         Mean of each column of X over the rows.
     groupings : tuple of GroupingFacts
     covariate_means : mapping of str to float
-        Mean over the rows of each numeric column of the varying terms.
+        Mean over the rows of each numeric column of the fixed part and of the varying terms.
+    level_shares : mapping of str to mapping of str to float
+        Levels of each categorical predictor, the baseline first, with their share of the rows;
+        the key is its text in labels: ``"sex"``, ``"C(size)"``.
     rows, rows_in_table : int
         Rows used, and rows of the table.
     missing : mapping of str to int
@@ -106,6 +110,7 @@ class ModelFacts:
     coefficient_means: tuple[float, ...]
     groupings: tuple[GroupingFacts, ...]
     covariate_means: Mapping[str, float]
+    level_shares: Mapping[str, Mapping[str, float]]
     rows: int
     rows_in_table: int
     missing: Mapping[str, int]
@@ -161,6 +166,7 @@ def model_facts(resolved: ResolvedSpec, design: Design) -> ModelFacts:
             for grouping, part in zip(resolved.groupings, design.varying, strict=True)
         ),
         covariate_means=_covariate_means(design),
+        level_shares=_level_shares(design),
         rows=len(share),
         rows_in_table=design.rows.rows_in_table,
         missing=dict(design.rows.missing),
@@ -212,16 +218,26 @@ def _contains(outer: VaryingPart, inner: VaryingPart) -> bool:
     return bool((first[inner.units.index] == outer.units.index).all())
 
 
+def _codings(design: Design) -> list[Coding]:
+    matrices = [design.fixed, *(matrix for part in design.varying for matrix in part.matrices)]
+    return [coding for matrix in matrices for coding in matrix.codings]
+
+
 def _covariate_means(design: Design) -> dict[str, float]:
-    columns = {
-        coding.column
-        for part in design.varying
-        for matrix in part.matrices
-        for coding in matrix.codings
-        if not coding.levels
-    }
+    columns = {coding.column for coding in _codings(design) if not coding.levels}
     frame = design.rows.frame
     return {name: float(frame[name].astype(float).mean()) for name in sorted(columns)}
+
+
+def _level_shares(design: Design) -> dict[str, dict[str, float]]:
+    frame = design.rows.frame
+    return {
+        coding.label: {
+            str(level): float((frame[coding.column] == level).mean()) for level in coding.levels
+        }
+        for coding in _codings(design)
+        if coding.levels
+    }
 
 
 def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
