@@ -4,6 +4,7 @@ Each concern has one template. What the user named enters the text only as ident
 everything unusual escaped, in comments; labels are data.
 """
 
+import re
 import textwrap
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 
 @cache
-def _environment() -> Environment:
+def rendering_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("bayesml.codegen", "templates"),
         undefined=StrictUndefined,
@@ -40,7 +41,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
     ----------
     resolved : ResolvedSpec
     example : str
-        Source of a function `example()` that is added at the end.
+        Source that is added at the end; see `bayesml.codegen.examples.example_source`.
     note : str
         A sentence that is added to the docstring.
 
@@ -50,7 +51,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
         A Python module with `build(data, coords)`. A pure function of the resolved
         specification: sizes come from `coords`, numbers from `data`.
     """
-    templates = _environment()
+    templates = rendering_environment()
     fixed = templates.get_template("fixed.jinja").module
     grouping = templates.get_template("grouping.jinja").module
     groupings = [
@@ -72,19 +73,39 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
         "reported": _reported(resolved, grouping),
         "functions": _functions(resolved),
     }
-    code = "\n".join(
-        [body["functions"], body["fixed"], *body["groupings"], body["response"], body["reported"]]
-    )
     title = plain(f"{resolved.spec.text}, {resolved.spec.family} {resolved.spec.link}.")
+    parts = [body["functions"], body["fixed"], *groupings, body["response"], body["reported"]]
+    standard, imports = _imports("\n".join([*parts, example]))
     text = templates.get_template("script.py.jinja").render(
         title="\n".join(textwrap.wrap(title, LINE - 3, break_on_hyphens=False)),
         note="\n".join(textwrap.wrap(note, LINE)),
-        uses_np=bool(example) or "np." in code,
         example=example,
-        uses_pt="pt." in code,
+        standard_imports=standard,
+        imports=imports,
         **body,
     )
     return tidy(text)
+
+
+# The modules that generated code may use, by the name that it calls them.
+_STANDARD = {"sys": "import sys"}
+_LIBRARIES = {
+    "az": "import arviz as az",
+    "np": "import numpy as np",
+    "pm": "import pymc as pm",
+    "pt": "import pytensor.tensor as pt",
+    "stats": "from scipy import stats",
+}
+
+
+def _imports(code: str) -> tuple[list[str], list[str]]:
+    """Return the imports that the code needs: of the standard library, and others."""
+    statements = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("#"))
+    used = {*re.findall(r"\b(\w+)\.", statements), "pm"}
+    return (
+        [line for name, line in _STANDARD.items() if name in used],
+        [line for name, line in _LIBRARIES.items() if name in used],
+    )
 
 
 def _intercept(resolved: ResolvedSpec) -> str:
@@ -134,7 +155,7 @@ def _response(resolved: ResolvedSpec) -> str:
         if statement.derived:
             code = f'pm.Deterministic("{parameter.name}", {code})'
         lines.append(f"{parameter.name} = {code}")
-    template = _environment().from_string(resolved.family.likelihood)
+    template = rendering_environment().from_string(resolved.family.likelihood)
     statement_text = template.render(trials=resolved.trials, link=resolved.spec.link)
     lines.append(statement_text.replace("NAME", f'"{resolved.response}"', 1))
     return "\n".join(lines)

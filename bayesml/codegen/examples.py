@@ -1,0 +1,337 @@
+"""Source text of an example: simulated data for a generated model, in plain NumPy.
+
+What it writes shows how the arrays of a model are made from a table, and it lets a script run
+without any file. Outcomes are drawn from the model itself with known parameters.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+import numpy as np
+
+from bayesml.codegen.rendering import plain, rendering_environment
+from bayesml.specs.prior_arrays import prior_statements
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+
+ROWS = 600
+_BETA = (0.5, -0.3, 0.1, -0.1)
+_SD = (0.7, 0.3)
+_INTERCEPT = {"real": "1.0", "binary": "0.2", "count": "0.5"}
+# Mean of an outcome to the link scale, and back; `share` and `eta` are names in the example.
+_FORWARD = {
+    "logit": "np.log(share / (1 - share))",
+    "probit": "stats.norm.ppf(share)",
+    "cloglog": "np.log(-np.log1p(-share))",
+}
+_INVERSE = {
+    "logit": "1 / (1 + np.exp(-eta))",
+    "probit": "stats.norm.cdf(eta)",
+    "cloglog": "1 - np.exp(-np.exp(eta))",
+}
+_LATENT = {"logit": "rng.logistic(size=obs.size)", "probit": "rng.normal(size=obs.size)"}
+
+Pairs = list[tuple[str, str]]
+
+
+def example_source(resolved: ResolvedSpec) -> str:
+    """Return the text that makes a generated model a script that runs by itself.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+
+    Returns
+    -------
+    str
+        Functions `example()` and `load_arrays(path)`, both of which return `(data, coords)`, and
+        a main block that samples.
+    """
+    layout = _places(resolved)
+    names = [name for name in resolved.posterior_names if not name.startswith(("u_", "corr_"))]
+    template = rendering_environment().get_template("example.jinja")
+    defaults, priors = _priors(resolved)
+    return template.render(
+        rows=ROWS,
+        units=[line for place in layout for line in place.lines],
+        predictors=_predictors(resolved),
+        predictor_words=plain(f"Predictors: {', '.join(resolved.slopes)}"),
+        outcome=_outcome(resolved, layout),
+        arrays=_arrays(resolved, layout),
+        defaults=defaults,
+        priors=priors,
+        coords=_coords(resolved, layout),
+        shown=_list(names),
+    )
+
+
+def literal(text: str) -> str:
+    r"""Return any text as a Python string literal in double quotes, all on one line.
+
+    Examples
+    --------
+    >>> print(literal('a "b"\n'))
+    "a \"b\"\n"
+    """
+    shown = json.dumps(str(text), ensure_ascii=False)
+    return "".join(c if c.isprintable() else _escaped(c) for c in shown)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"[{', '.join(literal(item) for item in items)}]"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the units of a grouping come from in the example."""
+
+    grouping: ResolvedGrouping
+    units: int
+    lines: tuple[str, ...]
+
+    @property
+    def index(self) -> str:
+        """Name of the array of units."""
+        return f"unit_{self.grouping.identifier}"
+
+
+def _places(resolved: ResolvedSpec) -> list[_Place]:
+    """Return the groupings of the example, inner ones before outer ones."""
+    columns = {item.name: set(item.columns) for item in resolved.spec.groupings}
+    slots = {item.name: len(item.members) for item in resolved.spec.groupings}
+    ordered = sorted(resolved.groupings, key=lambda item: -len(columns[item.name]))
+    places: list[_Place] = []
+    for grouping in ordered:
+        name = grouping.identifier
+        own = columns[grouping.name]
+        inner = [place for place in places if own and own < columns[place.grouping.name]]
+        within = any(own > other for other in columns.values() if other)
+        if grouping.multiple:
+            units, lines = 30, _membership(name, slots[grouping.name])
+        elif inner:
+            units = inner[-1].units // 4
+            lines = [f"unit_{name} = {inner[-1].index} // 4  # {units} units"]
+        elif not any(place.lines and "obs //" in place.lines[0] for place in places):
+            size = 5 if within else 6 if resolved.spec.structure == "longitudinal" else 15
+            units = ROWS // size
+            lines = [f"unit_{name} = obs // {size}  # {units} units of {size} rows"]
+        else:
+            units = 24
+            lines = [f"unit_{name} = rng.integers({units}, size=obs.size)"]
+        places.append(_Place(grouping, units, tuple(lines)))
+    return places
+
+
+def _membership(name: str, slots: int) -> list[str]:
+    return [
+        f"# Each row belongs to {slots} of 30 units, with weights that sum to 1",
+        f"first_{name} = rng.integers(30, size=(obs.size, 1))",
+        f"unit_{name} = (first_{name} + 7 * np.arange({slots})) % 30",
+        f"weight_{name} = rng.dirichlet(np.ones({slots}), size=obs.size)",
+    ]
+
+
+def _predictors(resolved: ResolvedSpec) -> list[str]:
+    lines = []
+    if resolved.slopes:
+        columns = [
+            _time(resolved, label) or "rng.normal(size=obs.size)" for label in resolved.slopes
+        ]
+        if any(_time(resolved, label) for label in resolved.slopes):
+            lines.append(f"x = np.column_stack([{', '.join(columns)}])")
+        else:
+            lines.append(f"x = rng.normal(size=(obs.size, {len(columns)}))")
+    for grouping in resolved.groupings:
+        if not grouping.intercept_only:
+            columns = [_varying(resolved, label) for label in grouping.terms]
+            name = f"terms_{grouping.identifier}"
+            lines.append(f"{name} = np.column_stack([{', '.join(columns)}])")
+    return lines
+
+
+def _time(resolved: ResolvedSpec, label: str) -> str:
+    """Return the expression of a power of time in a growth model, else an empty text."""
+    grouping = resolved.groupings[0] if resolved.groupings else None
+    if resolved.spec.structure != "longitudinal" or grouping is None or len(grouping.terms) < 2:
+        return ""
+    time = grouping.terms[1]
+    power = re.fullmatch(rf"I\({re.escape(time)} \*\* (\d)\)", label)
+    if power:
+        return f"(obs % 6) ** {power[1]}"
+    return "obs % 6" if label == time else ""
+
+
+def _varying(resolved: ResolvedSpec, label: str) -> str:
+    if label == "Intercept":
+        return "np.ones(obs.size)"
+    if label in resolved.slopes:
+        return f"x[:, {resolved.slopes.index(label)}]"
+    return _time(resolved, label) or "rng.normal(size=obs.size)"
+
+
+def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
+    kind = resolved.family.response
+    lines = []
+    if resolved.spec.exposure is not None:
+        lines += ["exposure = rng.uniform(0.5, 2.0, size=obs.size)", "offset = np.log(exposure)"]
+    elif resolved.offset:
+        lines.append("offset = rng.normal(scale=0.3, size=obs.size)")
+    parts = [_INTERCEPT[kind]] if resolved.intercept else []
+    if resolved.slopes:
+        beta = [str(value) for value in islice(cycle(_BETA), len(resolved.slopes))]
+        parts.append(f"x @ [{', '.join(beta)}]")
+    parts += ["offset"] if resolved.offset else []
+    if not resolved.slopes and not resolved.offset:
+        parts = [f"np.full(obs.size, {parts[0] if parts else '0.0'})"]
+    lines.append(f"eta = {' + '.join(parts)}")
+    for place in places:
+        lines += _effects(place)
+    return [*lines, *_draw(resolved)]
+
+
+def _effects(place: _Place) -> list[str]:
+    grouping = place.grouping
+    name, terms = grouping.identifier, len(grouping.terms)
+    sd = [str(_SD[0 if label == "Intercept" else 1]) for label in grouping.terms]
+    lines = []
+    if len(grouping.blocks) == 1 and terms > 1:
+        lines += [
+            f"sd_{name} = np.array([{', '.join(sd)}])",
+            f"corr_{name} = 0.7 * np.eye({terms}) + 0.3",
+            f"covariance_{name} = sd_{name}[:, None] * corr_{name} * sd_{name}",
+            f"u_{name} = rng.multivariate_normal(np.zeros({terms}), covariance_{name}, "
+            f"size={place.units})",
+        ]
+    else:
+        lines.append(
+            f"u_{name} = rng.normal(scale=[{', '.join(sd)}], size=({place.units}, {terms}))"
+        )
+    effect = f"u_{name}[{place.index}]"
+    if grouping.multiple:
+        lines.append(f"shared_{name} = weight_{name}[:, :, None] * {effect}")
+        effect = f"shared_{name}.sum(axis=1)"
+    if grouping.intercept_only:
+        return [*lines, f"eta += {effect}[:, 0]"]
+    return [*lines, f"eta += (terms_{name} * {effect}).sum(axis=-1)"]
+
+
+def _draw(resolved: ResolvedSpec) -> list[str]:
+    """Return the lines that draw the outcome, and what the default priors take from it."""
+    kind, link = resolved.family.response, resolved.spec.link
+    if kind == "count":
+        return ["y = rng.poisson(np.exp(eta))"]
+    if kind == "ordered":
+        most = len(resolved.categories) - 1
+        return [
+            f"cutpoints = np.linspace(-1.5, 1.5, {most})",
+            f"y = np.searchsorted(cutpoints, eta + {_LATENT[link]})",
+            f"share = np.array([(y <= category).mean() for category in range({most})])",
+        ]
+    if kind == "binary":
+        trials = "trials" if resolved.trials else "1"
+        share = "y.sum() / trials.sum()" if resolved.trials else "y.mean()"
+        size = resolved.spec.trials if isinstance(resolved.spec.trials, int) else None
+        drawn = f"np.full(obs.size, {size})" if size else "rng.integers(5, 15, size=obs.size)"
+        return [
+            *([f"trials = {drawn}"] if resolved.trials else []),
+            f"y = rng.binomial({trials}, {_INVERSE[link]})",
+            f"share = {share}",
+        ]
+    return ["y = rng.normal(eta, 1.0)", "s = y.std(ddof=1)"]
+
+
+def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
+    pairs = [("y", "y")]
+    if resolved.slopes and resolved.centred_predictors:
+        pairs += [("x_mean", "x.mean(axis=0)"), ("x_centred", "x - x.mean(axis=0)")]
+    elif resolved.slopes:
+        pairs.append(("x", "x"))
+    for name, given in (("offset", resolved.offset), ("trials", resolved.trials)):
+        pairs += [(name, name)] if given else []
+    by_name = {place.grouping.identifier: place for place in places}
+    for grouping in resolved.groupings:
+        name = grouping.identifier
+        pairs.append((f"unit_{name}", by_name[name].index))
+        pairs += [(f"weight_{name}", f"weight_{name}")] if grouping.multiple else []
+        pairs += [] if grouping.intercept_only else [(f"terms_{name}", f"terms_{name}")]
+    if resolved.categories:
+        pairs.append(("cutpoints_start", _FORWARD[resolved.spec.link]))
+    return pairs
+
+
+def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
+    """Return whether any prior follows the data, and the numbers that the priors read."""
+    scaled = resolved.family.scaled
+    s, wide = ("s", "2.5 * s") if scaled else ("1.0", "2.5")
+    shifted = " - offset.mean()" if resolved.offset else ""
+    total = "exposure.sum()" if resolved.spec.exposure is not None else "np.exp(offset).sum()"
+    location = {
+        "real": f"y.mean(){shifted}",
+        "binary": _FORWARD.get(resolved.spec.link, "") + shifted,
+        "count": f"np.log(y.sum() / {total})" if resolved.offset else "np.log(y.mean())",
+        "ordered": "",
+    }[resolved.family.response]
+    changed = resolved.spec.prior_texts
+    found: Pairs = []
+    defaults: dict[str, str] = {}
+
+    def add(stem: str, priors: Sequence, scalar: bool, keys: Sequence[str]) -> None:
+        own = {} if any(key in changed for key in keys) else defaults
+        for statement in prior_statements(stem, priors, scalar):
+            for name, value in statement.arrays().items():
+                found.append((name, own.get(name) or _numbers(np.asarray(value))))
+
+    if resolved.intercept_prior is not None:
+        defaults |= {"intercept_location": location, "intercept_scale": wide}
+        add("intercept", [resolved.intercept_prior], True, ["Intercept"])
+    if resolved.slopes:
+        defaults["slopes_scale"] = f"{wide} / x.std(axis=0)"
+        keys = ["beta", *(f"beta[{label}]" for label in resolved.slopes)]
+        add("slopes", resolved.slope_priors, False, keys)
+    for grouping in resolved.groupings:
+        name = grouping.identifier
+        scales = [
+            s if label == "Intercept" else f"{s} / terms_{name}[:, {number}].std()"
+            for number, label in enumerate(grouping.terms)
+        ]
+        defaults[f"sd_{name}_scale"] = f"np.array([{', '.join(scales)}])"
+        key = f"sd_{grouping.name}"
+        keys = ["sd", key, *(f"{key}[{label}]" for label in grouping.terms)]
+        add(f"sd_{name}", grouping.sd_priors, False, keys)
+    for name, prior in resolved.parameter_priors.items():
+        defaults |= {f"{name}_scale": s} if scaled else {}
+        add(name, [prior], True, [name])
+    return any(text in dict(found).values() for text in defaults.values()), found
+
+
+def _numbers(values: np.ndarray) -> str:
+    if values.ndim == 0:
+        return repr(float(values))
+    return f"np.array([{', '.join(repr(float(value)) for value in values)}])"
+
+
+def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
+    pairs = [("obs", "obs")]
+    if resolved.coefficients:
+        pairs.append(("coef", _list(resolved.coefficients)))
+    if resolved.slopes:
+        pairs.append(("predictor", _list(resolved.slopes)))
+    if resolved.categories:
+        names = [
+            f"{a}|{b}" for a, b in zip(resolved.categories, resolved.categories[1:], strict=False)
+        ]
+        pairs.append(("cutpoint", _list(names)))
+    units = {place.grouping.identifier: place.units for place in places}
+    for grouping in resolved.groupings:
+        name = grouping.identifier
+        pairs.append((name, f"np.arange({units[name]})"))
+        pairs.append((f"{name}_term", _list(grouping.terms)))
+        if grouping.correlated:
+            pairs.append((f"{name}_term_bis", _list(grouping.terms)))
+    return pairs

@@ -1,0 +1,267 @@
+"""Starting points: for each structure and family a small model as a commented TOML text.
+
+Five pieces for the structures and one for each family; a text is one of each.
+"""
+
+from pathlib import Path
+
+from bayesml.errors import SpecError, did_you_mean, quoted
+from bayesml.specs.families import FAMILIES
+from bayesml.specs.model_files import spec_from_toml
+from bayesml.specs.modelspec import ModelSpec
+
+_HEAD = """\
+# {title}
+# Change the column names to those of your table; delete what you do not need. Lines that begin
+# with # are comments: remove the # to use the entry.
+format = 1
+structure = "{structure}"
+
+# Outcome ~ predictors. x * z adds both and their product, I(age ** 2) a power, log(x) a logarithm;
+# 1 is the intercept, which is there anyway.
+formula = "{formula}"
+{time}
+{family}
+# A known part of the linear predictor, with a coefficient of 1 (a column).
+# offset = "offset_column"
+"""
+
+_FAMILIES = {
+    "gaussian": """\
+# Likelihood: gaussian, binomial (0/1, or successes out of trials), poisson (counts) or ordinal.
+family = "gaussian"
+link = "identity"
+""",
+    "binomial": """\
+# Likelihood: an outcome of 0 and 1, or successes out of trials.
+family = "binomial"
+# logit, probit or cloglog
+link = "logit"
+# The number of trials of each row (a column, or one number), where the outcome counts successes.
+# trials = "trials"
+# The value that counts as 1, where the outcome holds two labels.
+# success = "yes"
+""",
+    "poisson": """\
+# Likelihood: counts.
+family = "poisson"
+link = "log"
+# How long or how many each count was taken over; the model is then one of rates. Delete the line
+# where all rows have the same exposure.
+exposure = "exposure"
+""",
+    "ordinal": """\
+# Likelihood: ordered categories, by cutpoints in place of an intercept.
+family = "ordinal"
+# logit or probit
+link = "logit"
+# The outcome's labels, lowest first. Delete the line where the outcome holds whole numbers.
+categories = ["very low", "low", "high", "very high"]
+""",
+}
+
+_TERMS = """\
+# What varies over the units: 1 is the intercept, x the coefficient of x. Terms in one entry are
+# correlated with each other; ["1", "0 + x"] makes them independent.
+"""
+
+_MORE = """\
+# Whether the terms of an entry are correlated at all.
+# correlated = false
+# How the effects are sampled: "auto" chooses from the table, else "centred" or "non-centred".
+# parametrisation = "auto"
+"""
+
+_STRUCTURES = {
+    "two_level": (
+        "Rows in one grouping: pupils in schools.",
+        "response ~ x",
+        "",
+        f"""\
+# The grouping: its column, and what varies over its units.
+[[groupings]]
+name = "school"
+columns = ["school"]
+{_TERMS}terms = ["1 + x"]
+{_MORE}""",
+    ),
+    "three_level": (
+        "Rows in two nested groupings: pupils in classrooms in schools.",
+        "response ~ x",
+        "",
+        f"""\
+# The inner grouping. Two columns make its labels explicit: classroom 1 of two schools are two
+# classrooms.
+[[groupings]]
+name = "classroom"
+columns = ["school", "classroom"]
+terms = ["1"]
+
+# The outer grouping.
+[[groupings]]
+name = "school"
+columns = ["school"]
+{_TERMS}terms = ["1 + x"]
+{_MORE}""",
+    ),
+    "cross_classified": (
+        "Rows in two groupings that cross: pupils by primary and by secondary school.",
+        "response ~ x",
+        "",
+        f"""\
+# The first grouping; its labels are taken as they are.
+[[groupings]]
+name = "primary"
+columns = ["primary"]
+{_TERMS}terms = ["1 + x"]
+{_MORE}
+# The second grouping; add more entries for more groupings.
+[[groupings]]
+name = "secondary"
+columns = ["secondary"]
+terms = ["1"]
+""",
+    ),
+    "multiple_membership": (
+        "Rows that belong to several units: workers and their employers.",
+        "response ~ x",
+        "",
+        f"""\
+# The grouping: one column of labels for each slot, and one column of weights for each slot.
+[[groupings]]
+name = "company"
+members = ["company1", "company2", "company3"]
+# The weights of a row sum to 1; weights = "equal" shares equally among the slots in use.
+weights = ["weight1", "weight2", "weight3"]
+# The label of a slot that is not used; an empty cell is never used.
+# absent = 0
+# Divide the weights of each row by their sum.
+# normalise = true
+{_TERMS}terms = ["1 + x"]
+{_MORE}""",
+    ),
+    "longitudinal": (
+        "Occasions in units that are measured repeatedly: persons over time.",
+        "response ~ x + time",
+        '# A curve: "response ~ x + time + I(time ** 2)", with "1 + time + I(time ** 2)" below.',
+        f"""\
+# The unit that is measured repeatedly. The SD of its intercept holds where time is 0.
+[[groupings]]
+name = "person"
+columns = ["person"]
+{_TERMS.replace("x the coefficient of x", "time the slope over time").replace("0 + x", "0 + time")}\
+terms = ["1 + time"]
+{_MORE}""",
+    ),
+}
+
+_TAIL = """\
+# Priors in place of the defaults, which follow the table (Model.priors shows them with numbers).
+# pc(U, alpha) is an exponential prior with a probability of alpha that the SD exceeds U.
+# [priors]
+{priors}
+
+# The level that a predictor with labels is compared with, where it is not the first.
+# [baseline]
+# sex = "female"
+"""
+
+
+def templates_folder() -> Path:
+    """Return the folder with the model files and scripts, in a checkout or as installed.
+
+    Returns
+    -------
+    Path
+        ``model_templates/`` inside the package where it was installed, else beside it.
+    """
+    package = Path(__file__).parent.parent
+    installed = package / "model_templates"
+    return installed if installed.is_dir() else package.parent / "model_templates"
+
+
+def starter_structures() -> tuple[str, ...]:
+    """Return the structures that have a starting point."""
+    return tuple(_STRUCTURES)
+
+
+def starter_toml(structure: str, family: str = "gaussian") -> str:
+    """Return a model of a structure and a family as commented TOML text.
+
+    Parameters
+    ----------
+    structure : {"two_level", "three_level", "cross_classified", "multiple_membership", \
+"longitudinal"}
+    family : {"gaussian", "binomial", "poisson", "ordinal"}
+
+    Returns
+    -------
+    str
+        Text that `spec_from_toml` reads.
+
+    Raises
+    ------
+    SpecError
+        There is no such structure or family.
+
+    Examples
+    --------
+    >>> spec_from_toml(starter_toml("two_level")).text
+    'response ~ x + (x | school)'
+    """
+    for name, allowed, what in (
+        (structure, list(_STRUCTURES), "structure"),
+        (family, list(_FAMILIES), "family"),
+    ):
+        if name not in allowed:
+            raise SpecError(
+                f"The {what} {quoted(name)} has no starting point. {did_you_mean(name, allowed)} "
+                f"Allowed: {', '.join(allowed)}."
+            )
+    title, formula, time, groupings = _STRUCTURES[structure]
+    head = _HEAD.format(
+        title=title,
+        structure=structure,
+        formula=formula,
+        time=f"{time}\n" if time else "",
+        family=_FAMILIES[family],
+    )
+    return "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
+
+
+def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:
+    """Return the model of a starting point.
+
+    Raises
+    ------
+    SpecError
+        There is no such structure or family.
+
+    Examples
+    --------
+    >>> starter_spec("longitudinal", "poisson").exposure
+    'exposure'
+    """
+    return spec_from_toml(starter_toml(structure, family), f"the starting point {structure}")
+
+
+def _prior_lines(structure: str, family: str) -> str:
+    varying = {
+        "two_level": ("school", "x"),
+        "three_level": ("school", "x"),
+        "cross_classified": ("primary", "x"),
+        "multiple_membership": ("company", "x"),
+        "longitudinal": ("person", "time"),
+    }
+    name, term = varying[structure]
+    lines = ['Intercept = "Normal(0, 5)"'] if FAMILIES[family].intercept else []
+    lines += [
+        'beta = "Normal(0, 1)"',
+        '"beta[x]" = "Normal(0, 0.5)"',
+        f'sd_{name} = "pc(1, 0.05)"',
+        f'"sd_{name}[{term}]" = "HalfNormal(0.5)"',
+        f'corr_{name} = "LKJ(2)"',
+    ]
+    own = {"sigma": '"HalfNormal(1)"', "cutpoints": '"StudentT(3, 0, 2.5)"'}
+    lines += [f"{item.name} = {own[item.name]}" for item in FAMILIES[family].parameters]
+    return "\n".join(f"# {line}" for line in lines)

@@ -1,0 +1,81 @@
+"""Write model_templates/: a commented model file per structure, a script per structure and family.
+
+Run it with `make templates`; a test compares the files with what this writes.
+"""
+
+from pathlib import Path
+
+from bayesml.codegen.examples import example_source
+from bayesml.codegen.rendering import render
+from bayesml.codegen.starters import starter_spec, starter_structures, starter_toml
+from bayesml.design.sketching import WITHOUT_TABLE, resolve_without_table
+from bayesml.specs.families import FAMILIES
+
+FOLDER = Path(__file__).parent.parent / "model_templates"
+
+README = """\
+# Model templates
+
+Two kinds of starting points, one for each structure of the data:
+
+| structure | data |
+|---|---|
+{rows}
+
+**Model files** (`.toml`) say what the model is. Copy one, put in the names of your columns, and let
+bayesml do the rest; `bayesml new STRUCTURE --family FAMILY` prints the same for each family:
+
+```
+bayesml new two_level --family binomial > model.toml
+bayesml check model.toml table.csv
+bayesml fit model.toml table.csv -o fit.nc
+```
+
+**Scripts** (`STRUCTURE_FAMILY.py`) are the PyMC code of the same models, for use without bayesml.
+They need PyMC only:
+
+```
+python two_level_gaussian.py
+```
+
+`build(data, coords)` is the model. `example()` simulates data that fit it, and shows how each
+array is made: replace it by your own table. `bayesml code model.toml table.csv --arrays arrays.npz`
+writes the arrays of a table, and `python two_level_gaussian.py arrays.npz` reads them, provided
+that the model is the script's.
+
+The families are {families}. All files are written by `make templates`.
+"""
+
+
+def template_files() -> dict[str, str]:
+    """Return the text of every file of model_templates/ by name."""
+    files = {}
+    rows = []
+    for structure in starter_structures():
+        text = starter_toml(structure)
+        files[f"{structure}.toml"] = text
+        rows.append(f"| `{structure}` | {text.splitlines()[0].removeprefix('# ')} |")
+        for family in FAMILIES:
+            resolved = resolve_without_table(starter_spec(structure, family))
+            files[f"{structure}_{family}.py"] = render(
+                resolved, example=example_source(resolved), note=WITHOUT_TABLE
+            )
+    families = ", ".join(FAMILIES)
+    files["README.md"] = README.format(rows="\n".join(rows), families=families)
+    return files
+
+
+def main() -> None:
+    """Write the files, and delete those that no longer belong there."""
+    files = template_files()
+    FOLDER.mkdir(exist_ok=True)
+    for path in FOLDER.iterdir():
+        if path.suffix in {".toml", ".py", ".md"} and path.name not in files:
+            path.unlink()
+    for name, text in files.items():
+        (FOLDER / name).write_text(text, encoding="utf-8", newline="\n")
+    print(f"{len(files)} files are in model_templates/.")
+
+
+if __name__ == "__main__":
+    main()
