@@ -1,0 +1,1 @@
+"""Arithmetic of multilevel models: arrays in, arrays out; no labels, no engine."""

@@ -1,0 +1,110 @@
+"""Shares of the variance: published numbers, limits, and brute force."""
+
+import numpy as np
+import pytest
+
+from bayesml.quantities.partition import linear_partition, poisson_partition, varying_variance
+
+APART = np.zeros((2, 2), dtype=bool)
+# The first grouping (child) lies within the second (school).
+NESTED = np.array([[False, True], [False, False]])
+
+
+def test_variance_of_terms_by_hand() -> None:
+    # (2, 3 * 1) with correlation 0.5: 4 + 9 + 2 * 0.5 * 2 * 3
+    corr = np.array([[1.0, 0.5], [0.5, 1.0]])
+    sd, z = np.array([2.0, 1.0]), np.array([1.0, 3.0])
+    assert varying_variance(sd, corr, z) == pytest.approx(19.0)
+    assert varying_variance(sd, None, z) == pytest.approx(13.0)
+
+
+def test_variance_of_terms_over_draws() -> None:
+    sd = np.array([[[1.0, 0.0]], [[3.0, 2.0]]])
+    corr = np.broadcast_to(np.array([[1.0, -1.0], [-1.0, 1.0]]), (2, 1, 2, 2))
+    found = varying_variance(sd, corr, np.array([1.0, 1.5]))
+    assert found == pytest.approx(np.array([[1.0], [0.0]]))  # 3 - 2 * 1.5 cancels
+    assert (found >= 0).all()
+
+
+def test_latent_logit_share_of_a_published_sd() -> None:
+    found = linear_partition(np.array([0.4752**2]), np.pi**2 / 3, np.zeros((1, 1), bool))
+    assert found.shares == pytest.approx([0.0642], abs=5e-5)
+    assert found.correlations == pytest.approx(found.shares)
+
+
+def test_shares_of_nested_and_crossed_groupings() -> None:
+    between = np.array([3.0, 2.0])
+    nested = linear_partition(between, 5.0, NESTED)
+    assert nested.shares == pytest.approx([0.3, 0.2])
+    assert nested.level1 == pytest.approx(0.5)
+    assert nested.correlations == pytest.approx([0.5, 0.2])
+    assert linear_partition(between, 5.0, APART).correlations == pytest.approx([0.3, 0.2])
+
+
+def test_no_variance_between_units_is_a_share_of_zero() -> None:
+    found = linear_partition(np.zeros((4, 2)), np.full(4, 2.0), NESTED)
+    assert (found.shares == 0).all()
+    assert (found.level1 == 1).all()
+    counts = poisson_partition(np.zeros((4, 2)), np.zeros(4), NESTED)
+    assert (counts.shares == 0).all()
+    assert (counts.correlations == 0).all()
+    assert (counts.level1 == 1).all()
+
+
+def test_nan_draws_and_no_variance_at_all_are_nan() -> None:
+    found = linear_partition(
+        np.array([[0.0], [np.nan], [1.0]]), np.array([0.0, 1.0, 1.0]), APART[:1, :1]
+    )
+    assert np.isnan(found.shares[:, 0]).tolist() == [True, True, False]
+
+
+def simulated_counts(groups: int, common: tuple[bool, bool]) -> float:
+    """Return the correlation of two Poisson counts that have some of two effects in common."""
+    rng = np.random.default_rng(20)
+    sds = np.sqrt(VARIANCES)
+    first = rng.normal(size=(2, groups)) * sds[:, None]
+    second = np.where(np.array(common)[:, None], first, rng.normal(size=(2, groups)) * sds[:, None])
+    counts = [rng.poisson(np.exp(ETA + effects.sum(axis=0))) for effects in (first, second)]
+    return float(np.corrcoef(*counts)[0, 1])
+
+
+VARIANCES = np.array([0.15, 0.3])
+ETA = np.log(2.0)
+
+
+@pytest.fixture(scope="module")
+def correlations() -> dict[str, float]:
+    groups = 3_000_000  # the standard error of a correlation is below 0.3 % of it
+    return {
+        "first": simulated_counts(groups, (True, False)),
+        "second": simulated_counts(groups, (False, True)),
+        "both": simulated_counts(groups, (True, True)),
+    }
+
+
+def test_shares_of_nested_counts_against_brute_force(correlations: dict[str, float]) -> None:
+    found = poisson_partition(VARIANCES, np.array(ETA), NESTED)
+    assert found.correlations == pytest.approx(
+        [correlations["both"], correlations["second"]], rel=0.01
+    )
+    assert found.shares[1] == pytest.approx(correlations["second"], rel=0.01)
+    assert found.shares.sum() + found.level1 == pytest.approx(1.0)
+    assert found.interaction == pytest.approx(0.0, abs=1e-12)
+
+
+def test_shares_of_crossed_counts_against_brute_force(correlations: dict[str, float]) -> None:
+    found = poisson_partition(VARIANCES, np.array(ETA), APART)
+    assert found.shares == pytest.approx([correlations["first"], correlations["second"]], rel=0.01)
+    together = correlations["both"] - correlations["first"] - correlations["second"]
+    # A difference of correlations: its error is that of the larger ones, not of itself.
+    assert found.interaction == pytest.approx(together, abs=0.01 * correlations["both"])
+    assert found.interaction > 0
+    assert found.shares.sum() + found.interaction + found.level1 == pytest.approx(1.0)
+
+
+def test_counts_with_extreme_means_and_variances_do_not_overflow() -> None:
+    between = np.array([[1.0], [1.0], [900.0]])
+    found = poisson_partition(between, np.array([-800.0, 800.0, 0.0]), APART[:1, :1])
+    # A mean of almost 0 is all level 1; a huge one, or a huge variance, is all between units.
+    assert found.level1 == pytest.approx([1.0, 0.0, 0.0])
+    assert found.shares[:, 0] == pytest.approx([0.0, 1.0, 1.0])
