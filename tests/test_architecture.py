@@ -29,6 +29,7 @@ ROOMS = (
     "posterior",
     "reporting",
     "study",
+    "commands",
     "cli",
 )
 

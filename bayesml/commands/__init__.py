@@ -1,0 +1,1 @@
+"""What the commands of `bayesml` do; their arguments are described in `bayesml.cli`."""

@@ -1,0 +1,80 @@
+"""The commands that show what is there: describe, templates, new, report."""
+
+from argparse import Namespace
+
+from bayesml.commands.inputs import announce, open_table, write_text
+from bayesml.errors import SpecError, did_you_mean, quoted
+
+
+def run_describe(arguments: Namespace) -> int:
+    """Print the structure of a table."""
+    from bayesml.tables import describe
+
+    table = open_table(arguments.table, arguments.na)
+    print(describe(table, arguments.groups, arguments.members, absent=_absent(arguments.absent)))
+    return 0
+
+
+def _absent(text: str | None) -> str | float | None:
+    """Return the label of an unused slot: as a number where it is one, as the columns hold it."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def run_templates(arguments: Namespace) -> int:
+    """List the templates with a line on each, or print one."""
+    from bayesml.codegen.starters import templates_folder
+
+    folder = templates_folder()
+    files = {
+        path.name: path
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".toml", ".py"} and not path.name.startswith("_")
+    }
+    if arguments.name is None:
+        widest = max(map(len, files), default=0)
+        for name, path in files.items():
+            print(f"{name:<{widest}}  {_first_words(path.read_text(encoding='utf-8'))}")
+        return 0
+    endings = ("", ".toml", ".py")
+    found = next((arguments.name + end for end in endings if arguments.name + end in files), None)
+    if found is None:
+        raise SpecError(
+            f"There is no template {quoted(arguments.name)}. "
+            f"{did_you_mean(arguments.name, list(files))} List them with: bayesml templates"
+        )
+    write_text(files[found].read_text(encoding="utf-8"), None)
+    return 0
+
+
+def _first_words(text: str) -> str:
+    """Return what a template's first line says of it, without the marks of a comment."""
+    lines = (line.strip(" \t#\"'") for line in text.splitlines())
+    return next((line for line in lines if line), "")
+
+
+def run_new(arguments: Namespace) -> int:
+    """Print a model file with comments."""
+    from bayesml.codegen.starters import starter_toml
+
+    write_text(starter_toml(arguments.structure, arguments.family), None)
+    return 0
+
+
+def run_report(arguments: Namespace) -> int:
+    """Write a fit as one HTML page."""
+    from bayesml.records.fits import load
+    from bayesml.reporting.documents import report
+
+    fit = load(arguments.fit)
+    if not fit.complete:
+        announce(
+            f"The fit is incomplete: {fit.draws_made} draws of "
+            f"{fit.chains_asked * fit.draws_asked}. The report says so on top."
+        )
+    print(f"Written: {report(fit, arguments.output, arguments.prob)}")
+    return 0

@@ -1,0 +1,1 @@
+"""From labelled numbers to tables, plots and documents."""
