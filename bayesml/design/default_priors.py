@@ -10,8 +10,6 @@ from bayesml.errors import PriorError, did_you_mean, listed, quoted
 from bayesml.specs.distributions import Prior, Support, parse_prior
 from bayesml.specs.modelspec import ModelSpec
 
-WHOLE_MODEL = ("mlwin",)
-
 
 @dataclass(frozen=True)
 class Scales:
@@ -74,7 +72,7 @@ class PriorBook:
     def __init__(self, spec: ModelSpec, keys: Sequence[str]):
         self.changes: Mapping[str, str] = spec.prior_texts
         for key in self.changes:
-            if key not in keys and key not in WHOLE_MODEL:
+            if key not in keys:
                 raise PriorError(
                     f"There is no prior {quoted(key)} in this model. {did_you_mean(key, keys)} "
                     f"Keys: {listed(keys, most=30)}."
@@ -107,6 +105,8 @@ def prior_keys(
     keys = ["Intercept"] if intercept else []
     if slopes:
         keys += ["beta", *(f"beta[{label}]" for label in slopes)]
+    if terms:
+        keys.append("sd")
     for name, labels in terms.items():
         keys += [f"sd_{name}", *(f"sd_{name}[{label}]" for label in labels)]
         if correlated[name]:

@@ -266,7 +266,8 @@ def _coded_column(frame: pd.DataFrame, coding: Coding) -> Any:
             f"Column {quoted(coding.column)} holds {listed(values)} in row {row_list(unknown)}, "
             f"which the model has not seen. Levels: {listed(coding.levels, most=10)}."
         )
-    return pd.Categorical.from_codes(codes, [f"l{i}" for i in range(len(coding.levels))])
+    names = pd.Index([f"l{i}" for i in range(len(coding.levels))])
+    return pd.Categorical.from_codes(codes.astype(int), names)
 
 
 _LEVEL = re.compile(r"\bv(\d+)\[(?:T\.)?l(\d+)\]")

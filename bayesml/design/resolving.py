@@ -145,9 +145,9 @@ def _columns(spec: ModelSpec) -> dict[str, str]:
     for text in spec.parts.offsets:
         for name in column_names(parse(text)):
             columns.setdefault(name, "offset")
-    for name, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
-        if name is not None:
-            columns.setdefault(name, role)
+    for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
+        if column is not None:
+            columns.setdefault(column, role)
     for grouping in spec.groupings:
         weights = () if grouping.weights == "equal" else grouping.weights
         for name in (*grouping.columns, *grouping.members, *weights):
@@ -257,7 +257,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     book = PriorBook(spec, keys)
     wide = 2.5 * scales.response
     slope_values = design.fixed.values[:, int(intercept) :]
-    deviations = np.std(slope_values, axis=0) if slopes else np.empty(0)
+    deviations = np.std(slope_values, axis=0, ddof=1) if slopes else np.empty(0)
     # Without an intercept a constant column is legal; its own size takes the place of an SD.
     deviations = np.where(deviations > 0, deviations, np.abs(slope_values).mean(axis=0))
     slope_priors = tuple(
@@ -313,7 +313,9 @@ def _resolve_groupings(
             book.prior(
                 (f"sd_{name}[{label}]", f"sd_{name}", "sd"),
                 "positive",
-                half_student_t(spread / (1.0 if label == "Intercept" else float(np.std(column)))),
+                half_student_t(
+                    spread / (1.0 if label == "Intercept" else float(np.std(column, ddof=1)))
+                ),
             )
             for label, column in zip(part.labels, part.terms.T, strict=True)
         )

@@ -152,19 +152,44 @@ def cumulative_logit(value, eta, cutpoints):
     return (gap[value] - pt.softplus(lower - eta) - pt.softplus(eta - upper)).sum()
 '''
 
-_CUMULATIVE_PROBIT = '''
+_LOG_NORMAL_CDF = '''
+def log_normal_cdf(x):
+    """Log of the standard normal cdf, with all its digits in both tails."""
+    z = x / np.sqrt(2)
+    # Each branch sees only values that it can compute, else gradients would be NaN.
+    low, high = pt.minimum(z, -1), pt.maximum(z, -1)
+    return pt.switch(z < -1, pt.log(pt.erfcx(-low) / 2) - low**2, pt.log1p(-pt.erfc(high) / 2))
+'''
+
+# PyMC keeps the digits of a probability near 0 and 1 where it is given as log odds.
+_PROBIT_LOG_ODDS = f'''{_LOG_NORMAL_CDF}
+
+def probit_log_odds(eta):
+    """Log odds of the probability that the normal cdf gives."""
+    return log_normal_cdf(eta) - log_normal_cdf(-eta)
+'''
+
+_CLOGLOG_LOG_ODDS = '''
+def cloglog_log_odds(eta):
+    """Log odds of the probability 1 - exp(-exp(eta))."""
+    rate = pt.exp(eta)
+    return rate + pt.log1mexp(-rate)
+'''
+
+_CUMULATIVE_PROBIT = f'''{_LOG_NORMAL_CDF}
+
 def cumulative_probit(value, eta, cutpoints):
     """Log probability of the categories: normal cdf(upper - eta) - normal cdf(lower - eta)."""
     bounds = pt.concatenate([[-1e3], cutpoints, [1e3]])
     lower, upper = bounds[value] - eta, bounds[value + 1] - eta
     # Both bounds are mirrored into the lower tail, where the difference keeps its digits.
     mirrored = lower > 0
-    below = pm.logcdf(pm.Normal.dist(), pt.switch(mirrored, -upper, lower))
-    above = pm.logcdf(pm.Normal.dist(), pt.switch(mirrored, -lower, upper))
+    below = log_normal_cdf(pt.switch(mirrored, -upper, lower))
+    above = log_normal_cdf(pt.switch(mirrored, -lower, upper))
     return (above + pt.log1mexp(below - above)).sum()
 '''
 
-_PROBABILITY = """{% if link == "logit" %}logit_p=eta{% elif link == "probit" %}p=pm.math.invprobit(eta){% else %}p=-pt.expm1(-pt.exp(eta)){% endif %}"""
+_LOG_ODDS = "logit_p={% if link == 'logit' %}eta{% else %}{{ link }}_log_odds(eta){% endif %}"
 
 FAMILIES = {
     family.name: family
@@ -185,12 +210,13 @@ FAMILIES = {
             links=("logit", "probit", "cloglog"),
             response="binary",
             likelihood="{% if trials %}"
-            'pm.Binomial(NAME, n=d["trials"], ' + _PROBABILITY + ', observed=d["y"], dims="obs")'
+            'pm.Binomial(NAME, n=d["trials"], ' + _LOG_ODDS + ', observed=d["y"], dims="obs")'
             "{% else %}"
-            "pm.Bernoulli(NAME, " + _PROBABILITY + ', observed=d["y"], dims="obs")'
+            "pm.Bernoulli(NAME, " + _LOG_ODDS + ', observed=d["y"], dims="obs")'
             "{% endif %}",
             simulate=_simulate_binomial,
             weight=lambda mean, trials: trials / np.maximum(mean * (1 - mean), 1e-12),
+            functions={"probit": _PROBIT_LOG_ODDS, "cloglog": _CLOGLOG_LOG_ODDS},
         ),
         Family(
             name="poisson",

@@ -1,6 +1,6 @@
 """From an lme4-style formula to its parts: the outcome, the fixed part and the groupings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bayesml.errors import FormulaError, quoted
@@ -63,7 +63,7 @@ def _summands(node: Node, sign: str = "+") -> Iterator[tuple[str, Node]]:
         yield sign, node
 
 
-def _sum_text(terms: list[tuple[str, Node]]) -> str:
+def _sum_text(terms: Sequence[tuple[str, Node]]) -> str:
     text = ""
     for sign, node in terms:
         piece = unparse(node)

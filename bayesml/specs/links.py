@@ -1,4 +1,4 @@
-"""Link functions: the scale of the linear predictor, the response scale, and the latent variance."""
+"""Link functions: from the response scale to the linear predictor, and the latent variance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -75,9 +75,11 @@ def spec_to_toml(spec: ModelSpec) -> str:
         f"family = {_value(spec.family)}",
         f"link = {_value(spec.link)}",
     ]
-    for key in ("trials", "exposure", "offset", "success"):
-        if getattr(spec, key) is not None:
-            lines.append(f"{key} = {_value(getattr(spec, key))}")
+    lines += [
+        f"{key} = {_value(getattr(spec, key))}"
+        for key in ("trials", "exposure", "offset", "success")
+        if getattr(spec, key) is not None
+    ]
     if spec.categories:
         lines.append(f"categories = {_value(list(spec.categories))}")
     for grouping in spec.groupings:

@@ -9,14 +9,14 @@ from types import MappingProxyType
 LONGEST = 60
 
 # Names that variables, dims, data arrays and Python already bear in a generated source.
-RESERVED = frozenset(
-    """
+_RESERVED_WORDS = """
     beta beta_sigma sigma cutpoints shape phi corr_residual chain draw sample obs coef category
     predictor cutpoint outcome y offset trials x x_centred x_mean intercept slopes eta
     intercept_at_mean cutpoints_at_mean data coords d model pm pt np build example rng
-    cumulative_logit cumulative_probit posterior value lower upper
-    """.split()
-)
+    cumulative_logit cumulative_probit log_normal_cdf probit_log_odds cloglog_log_odds
+    posterior value lower upper
+"""
+RESERVED = frozenset(_RESERVED_WORDS.split())
 
 # What a grouping `g` adds: dims g, g_term, g_term_bis, and names with these prefixes.
 _DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot")
