@@ -59,6 +59,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             item,
             _variable(f"sd_{item.identifier}", item.sd_priors, f"{item.identifier}_term", True),
             _grouping_words(item),
+            _centre(item),
         )
         for item in resolved.groupings
     ]
@@ -128,6 +129,19 @@ def _variable(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -> st
     return f'pm.Deterministic("{stem}", {stack}, dims="{dims}")' if stored else stack
 
 
+def _centre(grouping: ResolvedGrouping) -> str:
+    """Return the coefficients that the centred terms are sampled around, as code."""
+    positions = grouping.centre[: grouping.centred_terms]
+    if all(position < 0 for position in positions):
+        return "0"
+    if len(positions) == 1:
+        return f"beta[{positions[0]}]"
+    if positions == tuple(range(positions[0], positions[0] + len(positions))):
+        return f"beta[{positions[0]}:{positions[-1] + 1}]"
+    items = [f"beta[{position}]" if position >= 0 else "0.0" for position in positions]
+    return f"pt.stack([{', '.join(items)}])"
+
+
 def _grouping_words(grouping: ResolvedGrouping) -> str:
     terms = " and ".join(plain(term) for term in grouping.terms)
     words = [f"{plain(grouping.name)}: {terms} {'vary' if len(grouping.terms) > 1 else 'varies'}"]
@@ -137,7 +151,10 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
         words.append("correlated" if grouping.correlated else "uncorrelated")
         if grouping.correlated and len(grouping.blocks) > 1:
             words[-1] = "correlated within blocks"
-    words.append("centred" if grouping.centred else "non-centred")
+    if grouping.partly_centred:
+        words.append("the first term centred, the rest not")
+    else:
+        words.append("centred" if grouping.centred else "non-centred")
     return ", ".join(words)
 
 

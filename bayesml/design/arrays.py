@@ -88,6 +88,8 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     for part, grouping in zip(design.varying, resolved.groupings, strict=True):
         coords[grouping.identifier] = list(part.units.labels)
         coords[f"{grouping.identifier}_term"] = list(grouping.terms)
+        if grouping.partly_centred:
+            coords[f"{grouping.identifier}_rest"] = list(grouping.terms[1:])
         if grouping.correlated:
             coords[f"{grouping.identifier}_term_bis"] = list(grouping.terms)
     return coords

@@ -39,14 +39,46 @@ class Reliability:
     reliability: np.ndarray
 
 
-def centred_form(result: Reliability, units: int) -> tuple[bool, str]:
-    """Return whether the centred form is used, and why in words."""
-    lowest = float(result.reliability.min())
+def centred_terms(result: Reliability, units: int) -> tuple[int, str]:
+    """Return how many terms are centred (all, the first, or none), and why in words."""
+    first, lowest = float(result.reliability[0]), float(result.reliability.min())
     if units < FEWEST_UNITS:
-        return False, f"non-centred: fewer than {FEWEST_UNITS} units"
+        return 0, f"non-centred: fewer than {FEWEST_UNITS} units"
     if lowest >= THRESHOLD:
-        return True, f"centred: the units' mean reliability is {lowest:.2f}"
-    return False, f"non-centred: the units' mean reliability is {lowest:.2f}"
+        return len(result.reliability), f"centred: the units' mean reliability is {lowest:.2f}"
+    if first >= THRESHOLD:
+        return 1, (
+            f"partly centred: the units' mean reliability is {first:.2f} for the first term, "
+            f"{lowest:.2f} for another"
+        )
+    return 0, f"non-centred: the units' mean reliability is {lowest:.2f}"
+
+
+def centre_positions(
+    terms: Sequence[Sequence[str]],
+    centred: Sequence[int],
+    units: Sequence[int],
+    coefficients: Sequence[str],
+) -> list[tuple[int, ...]]:
+    """Return, per grouping and term, the coefficient that a centred term is sampled around.
+
+    A coefficient and the mean of its centred effects are nearly collinear; sampling the effects
+    around the coefficient parts them (hierarchical centring: Gelfand, Sahu & Carlin 1995,
+    doi:10.1093/biomet/82.3.479). Where several groupings could do so, the one with the fewest
+    units does, since its effects tie up the coefficient the most. -1 stands for none.
+    """
+    taken: dict[str, int] = {}
+    for number in sorted(range(len(terms)), key=lambda position: units[position]):
+        for label in terms[number][: centred[number]]:
+            if label in coefficients:
+                taken.setdefault(label, number)
+    return [
+        tuple(
+            list(coefficients).index(label) if taken.get(label) == number else -1
+            for label in labels
+        )
+        for number, labels in enumerate(terms)
+    ]
 
 
 def working_response(

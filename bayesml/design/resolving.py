@@ -1,7 +1,7 @@
 """From a specification and a table to a resolved specification and arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,12 @@ from bayesml.design.default_priors import (
 )
 from bayesml.design.expressions import evaluate
 from bayesml.design.matrices import Matrix, build_matrix
-from bayesml.design.parametrisation import centred_form, reliabilities, working_response
+from bayesml.design.parametrisation import (
+    centre_positions,
+    centred_terms,
+    reliabilities,
+    working_response,
+)
 from bayesml.design.responses import Response, find_response, response_columns
 from bayesml.design.rows import RowsUsed, numeric_column, row_list, rows_used
 from bayesml.design.units import Units, find_units
@@ -326,10 +331,11 @@ def _resolve_groupings(
                 "correlated=False or another prior."
             )
         if part.grouping.parametrisation == "auto":
-            centred, reason = centred_form(reliability, len(part.units.labels))
+            centred, reason = centred_terms(reliability, len(part.units.labels))
         else:
-            centred = part.grouping.parametrisation == "centred"
-            reason = f"{part.grouping.parametrisation}: set by the user"
+            form = part.grouping.parametrisation
+            centred = {"centred": len(part.labels), "partly centred": 1}.get(form, 0)
+            reason = f"{form}: set by the user"
         eta = book.prior((f"corr_{name}",), "correlation", Prior("LKJ", (2.0,))).values[0]
         resolved.append(
             ResolvedGrouping(
@@ -338,14 +344,22 @@ def _resolve_groupings(
                 terms=part.labels,
                 blocks=part.blocks,
                 units=len(part.units.labels),
-                centred=centred,
+                centred_terms=centred,
                 multiple=part.grouping.multiple,
                 sd_priors=priors,
                 eta=eta,
                 reason=reason,
             )
         )
-    return tuple(resolved)
+    centres = centre_positions(
+        [item.terms for item in resolved],
+        [item.centred_terms for item in resolved],
+        [item.units for item in resolved],
+        design.fixed.labels,
+    )
+    return tuple(
+        replace(item, centre=centre) for item, centre in zip(resolved, centres, strict=True)
+    )
 
 
 def unit_labels(design: Design) -> dict[str, tuple[Any, ...]]:

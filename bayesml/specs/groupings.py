@@ -5,8 +5,8 @@ from typing import Literal
 
 from bayesml.errors import SpecError, quoted
 
-Parametrisation = Literal["auto", "centred", "non-centred"]
-PARAMETRISATIONS = ("auto", "centred", "non-centred")
+Parametrisation = Literal["auto", "centred", "partly centred", "non-centred"]
+PARAMETRISATIONS = ("auto", "centred", "partly centred", "non-centred")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Grouping:
         Multiple membership: the label of an unused slot. A missing label is always unused.
     normalise : bool
         Multiple membership: divide each row's weights by their sum.
-    parametrisation : {"auto", "centred", "non-centred"}
-        How the effects are sampled; "auto" chooses from the data.
+    parametrisation : {"auto", "centred", "partly centred", "non-centred"}
+        How the effects are sampled; "partly centred" is centred for the first term only, "auto"
+        chooses from the data.
 
     Raises
     ------

@@ -19,8 +19,11 @@ _RESERVED_WORDS = """
 RESERVED = frozenset(_RESERVED_WORDS.split())
 
 # What a grouping `g` adds: dims g, g_term, g_term_bis, and names with these prefixes.
-_DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot")
-_PREFIXES = ("sd_", "corr_", "u_", "z_", "chol_", "unit_", "terms_", "weight_", "variance_")
+_DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot", "_rest")
+_PREFIXES = (
+    *("sd_", "corr_", "u_", "z_", "chol_", "coef_", "rest_", "variance_"),
+    *("unit_", "terms_", "weight_"),
+)
 
 
 def identifier(name: str) -> str:

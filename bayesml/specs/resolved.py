@@ -25,9 +25,12 @@ class ResolvedGrouping:
         Number of terms of each block of the covariance; terms of one block are correlated.
     units : int
         Number of units.
-    centred : bool
-        Whether the effects themselves are sampled (centred), or standard normal variables that
-        are scaled afterwards (non-centred).
+    centred_terms : int
+        How many of the terms are sampled as they are (centred): all, the first, or none. The
+        others are standard normal variables that are scaled afterwards (non-centred).
+    centre : tuple of int
+        Position in the coefficients of each term, -1 for none. A centred term is sampled around
+        its coefficient, which parts the two; one grouping per coefficient does so.
     multiple : bool
         Whether rows may belong to several units.
     sd_priors : tuple of Prior
@@ -43,11 +46,22 @@ class ResolvedGrouping:
     terms: tuple[str, ...]
     blocks: tuple[int, ...]
     units: int
-    centred: bool
+    centred_terms: int
     multiple: bool
     sd_priors: tuple[Prior, ...]
     eta: float = 2.0
+    centre: tuple[int, ...] = ()
     reason: str = ""
+
+    @property
+    def centred(self) -> bool:
+        """Whether every term is sampled as it is."""
+        return self.centred_terms == len(self.terms)
+
+    @property
+    def partly_centred(self) -> bool:
+        """Whether the first term is sampled as it is, and the others are not."""
+        return 0 < self.centred_terms < len(self.terms)
 
     @property
     def correlated(self) -> bool:
