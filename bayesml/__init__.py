@@ -40,7 +40,6 @@ _MODULE_OF = {
     "variance_components": "bayesml.posterior.components",
     "vpc": "bayesml.posterior.partition",
     "icc": "bayesml.posterior.partition",
-    "prior_predictive": "bayesml.posterior.prior_draws",
     "report": "bayesml.reporting.documents",
     # errors
     "BayesmlError": "bayesml.errors",
@@ -72,7 +71,6 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.diagnosis import diagnose as diagnose
     from bayesml.posterior.partition import icc as icc
     from bayesml.posterior.partition import vpc as vpc
-    from bayesml.posterior.prior_draws import prior_predictive as prior_predictive
     from bayesml.posterior.summaries import summary as summary
     from bayesml.records.builders import cross_classified as cross_classified
     from bayesml.records.builders import longitudinal as longitudinal

@@ -1,0 +1,1 @@
+"""What a fit says: draws in, numbers with labels out."""
