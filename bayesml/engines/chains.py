@@ -17,6 +17,9 @@ from bayesml.errors import SamplingError, listed
 
 _SECONDS_BETWEEN_LOOKS = 0.02
 
+# nutpie 0.16 panics where the first part of the warm-up has no end before its last draw.
+_LEAST_TUNE = 5
+
 # nutpie's names and ArviZ's, where a statistic is kept.
 _STATISTICS = {
     "diverging": "diverging",
@@ -131,10 +134,11 @@ def sample_chains(
         If no starting point with a finite log-density is found, or a chain breaks off.
     """
     chains = [int(chain) for chain in chains]
-    if len(set(chains)) < len(chains) or draws < 1 or tune < 0 or cores < 1:
+    if len(set(chains)) < len(chains) or draws < 1 or tune < _LEAST_TUNE or cores < 1:
         raise SamplingError(
-            "Sampling needs distinct chains, at least one draw and one core, and no negative "
-            f"warm-up; got chains {chains}, draws {draws}, tune {tune}, cores {cores}."
+            "Sampling needs distinct chains, at least one draw and one core, and at least "
+            f"{_LEAST_TUNE} warm-up draws; got chains {chains}, draws {draws}, tune {tune}, "
+            f"cores {cores}."
         )
     plan = _Plan(compiled, seed, draws, tune, target_accept, max_treedepth, adaptation)
     waiting = list(chains)
@@ -230,13 +234,15 @@ class _RunningChain:
             return bool(self._sampler.is_finished)
         except TimeoutError:  # how nutpie 0.16 says no
             return False
-
-    def result(self) -> ChainDraws:
-        try:
-            trace = self._sampler.wait()
         except RuntimeError as error:
             raise SamplingError(_why_it_failed(self._plan.compiled, str(error))) from error
-        return self._arrays(trace)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise SamplingError(f"nutpie broke off: {error}") from error
+
+    def result(self) -> ChainDraws:
+        return self._arrays(self._sampler.wait())
 
     def partial_result(self) -> ChainDraws:
         try:
@@ -246,7 +252,12 @@ class _RunningChain:
         return self._arrays(trace)
 
     def cancel(self) -> None:
-        self._sampler.cancel()
+        """Stop without a result; what nutpie says of a run that broke off is known by now."""
+        try:
+            self._sampler.cancel()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
 
     def _arrays(self, trace: Any) -> ChainDraws:
         plan = self._plan

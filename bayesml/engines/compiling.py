@@ -13,7 +13,11 @@ import pymc as pm
 from bayesml.errors import SamplingError, listed
 
 # The cached entry points lean on private parts of these packages; other versions are not tried.
-_KNOWN_VERSIONS = {"nutpie": "0.16.", "pytensor": "3.3.", "numba": "0."}
+_KNOWN_VERSIONS = {
+    "nutpie": ("0.16.",),
+    "pytensor": ("3.3.",),
+    "numba": ("0.65.", "0.66.", "0.67.", "0.68."),
+}
 
 
 @dataclass(frozen=True)
@@ -112,13 +116,14 @@ def replace_data(compiled: CompiledModel, **arrays: np.ndarray) -> CompiledModel
 
 def _untried_versions() -> str:
     """Return why the cached entry points may not be used, or an empty text."""
-    for package, start in _KNOWN_VERSIONS.items():
+    for package, starts in _KNOWN_VERSIONS.items():
         try:
             found = version(package)
         except PackageNotFoundError:
             return f"{package} is not installed"
-        if not found.startswith(start):
-            return f"{package} {found} is installed, cached entry points are known to {start}x"
+        if not found.startswith(starts):
+            known = ", ".join(f"{start}x" for start in starts)
+            return f"{package} {found} is installed; the quick way is known to work with {known}"
     return ""
 
 

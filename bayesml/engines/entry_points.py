@@ -14,6 +14,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
@@ -23,7 +24,7 @@ from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_functi
 
 # Raise it whenever the text of the generated functions changes its meaning in a way that the text
 # itself does not show (say, the meaning of the numbers in `DataBlock.block`).
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 _DTYPES = {"float64", "float32", "int64", "int32", "int16", "int8", "uint8", "bool"}
 
@@ -175,15 +176,15 @@ def make_entry(source: str, graph: Any) -> EntryPoint:
     key = graph_key(graph)
     function = _python_function(source, graph, key)
     signature = _SIGNATURES[function.__name__]
+    if key is None:
+        return EntryPoint(_compiled(function, signature, keep=False), False)
     try:
-        compiled = numba.cfunc(signature, cache=key is not None)(function)
+        compiled = _compiled(function, signature, keep=True)
     except Exception:
-        if key is None:
-            raise
         # A damaged file in the cache folder must not stand in the way: empty this entry and
         # compile. If it was not that, the same error comes again.
         FunctionCache(function).flush()
-        compiled = numba.cfunc(signature, cache=True)(function)
+        compiled = _compiled(function, signature, keep=True)
     return EntryPoint(compiled, compiled.cache_hits > 0)
 
 
@@ -191,13 +192,35 @@ def load_entry(source: str, key: str) -> EntryPoint | None:
     """Load a C function by its text and the key of its graph; None where disk has no such."""
     function = _python_function(source, None, key)
     signature = _SIGNATURES[function.__name__]
-    loaded = _LoadedFunction(function, (signature.args, signature.return_type), {}, {})
-    loaded.enable_caching()
     try:
-        loaded.compile()
+        loaded = _compiled(function, signature, keep=True, kind=_LoadedFunction)
     except Exception:  # not there, or damaged, which is as good: it is made anew
         return None
     return EntryPoint(loaded, True)
+
+
+class _ClosedFunction(CFunc):
+    """A C function whose machine code is its own, down to the functions that it calls.
+
+    Those are compiled before it, and numba lets the linker choose between their machine code and
+    the copy in this module. Optimised on their own they round differently in the last digit, so
+    that the process which compiles would give other draws than those which load from disk. Local
+    names leave the linker no choice.
+    """
+
+    def _compile_uncached(self) -> Any:
+        result = super()._compile_uncached()  # type: ignore[misc]
+        library = result.library
+        optimise = library._optimize_final_module
+
+        def close_and_optimise() -> None:
+            for called in library._final_module.functions:
+                if not called.is_declaration and called.linkage == Linkage.linkonce_odr:
+                    called.linkage = Linkage.internal
+            optimise()
+
+        library._optimize_final_module = close_and_optimise
+        return result
 
 
 class _LoadedFunction(CFunc):
@@ -205,6 +228,16 @@ class _LoadedFunction(CFunc):
 
     def _compile_uncached(self) -> Any:
         raise LookupError
+
+
+def _compiled(
+    function: Any, signature: Any, *, keep: bool, kind: type[CFunc] = _ClosedFunction
+) -> Any:
+    compiled = kind(function, (signature.args, signature.return_type), {}, {})
+    if keep:
+        compiled.enable_caching()
+    compiled.compile()
+    return compiled
 
 
 def _array_lines(layout: Sequence[tuple[str, int]], positions: Sequence[int]) -> tuple[str, str]:

@@ -91,6 +91,7 @@ class ProgressDisplay:
         """Note that a chain is complete."""
         state = self.states.get(chain)
         if state is not None:
+            self._seconds[chain] = time.monotonic() - self._began[chain]
             self.states[chain] = ChainState(
                 state.total_draws, state.total_draws, state.divergences, False, state.step_size
             )

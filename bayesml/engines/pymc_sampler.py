@@ -12,16 +12,17 @@ from bayesml.engines.chains import ChainDraws, chain_seed
 from bayesml.engines.progress import ChainState, ProgressDisplay, progress_display
 from bayesml.errors import SamplingError
 
+# The statistics that are kept, under ArviZ's names, which are PyMC's.
 _STATISTICS = {
-    "diverging": "diverging",
-    "energy": "energy",
-    "energy_error": "energy_error",
-    "tree_depth": "tree_depth",
-    "reached_max_treedepth": "reached_max_treedepth",
-    "n_steps": "n_steps",
-    "step_size": "step_size",
-    "acceptance_rate": "acceptance_rate",
-    "lp": "lp",
+    "diverging": bool,
+    "energy": float,
+    "energy_error": float,
+    "tree_depth": np.int64,
+    "reached_max_treedepth": bool,
+    "n_steps": np.int64,
+    "step_size": float,
+    "acceptance_rate": float,
+    "lp": float,
 }
 
 
@@ -125,9 +126,9 @@ def _one_chain(
         tune=tune,
         posterior={name: np.array(posterior[name].to_numpy()[0]) for name in names},
         sample_stats={
-            ours: np.array(statistics[theirs].to_numpy()[0])
-            for theirs, ours in _STATISTICS.items()
-            if theirs in statistics
+            name: np.array(statistics[name].to_numpy()[0], dtype=dtype)
+            for name, dtype in _STATISTICS.items()
+            if name in statistics
         },
         seconds=time.perf_counter() - began,
         complete=kept == draws,
