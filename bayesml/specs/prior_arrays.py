@@ -1,7 +1,8 @@
 """How priors enter the generated source: as arrays of numbers in the data, not as text.
 
 Locations and scales are data, so another table with other numbers has the same source and needs no
-new compilation; a location of 0 and shape arguments stand in the source, where readers look first.
+new compilation; shape arguments, and a location of 0 in a vector, stand in the source, where readers
+look first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,8 @@ class PriorStatement:
             same = bool((values == values[0]).all())
             literal = ""
             if same and (
-                argument.kind == "shape" or (argument.kind == "location" and not values[0])
+                argument.kind == "shape"
+                or (argument.kind == "location" and not self.scalar and not values[0])
             ):
                 literal = (
                     f"{values[0]:g}"
