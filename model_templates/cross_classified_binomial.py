@@ -57,8 +57,8 @@ def example():
     """Return simulated data and their labels, to try the model; replace them by your own."""
     rng = np.random.default_rng(1)
     obs = np.arange(600)
-    unit_primary = obs // 15  # 40 units of 15 rows
-    unit_secondary = rng.integers(24, size=obs.size)
+    unit_primary = obs // 5  # 120 units of 5 rows
+    unit_secondary = rng.integers(60, size=obs.size)
 
     # Predictors: x
     x = rng.normal(size=(obs.size, 1))
@@ -66,12 +66,12 @@ def example():
 
     # Outcomes from the model, with known parameters
     eta = 0.2 + x @ [0.5]
-    sd_primary = np.array([0.7, 0.3])
+    sd_primary = np.array([0.5, 0.3])
     corr_primary = 0.7 * np.eye(2) + 0.3
     covariance_primary = sd_primary[:, None] * corr_primary * sd_primary
-    u_primary = rng.multivariate_normal(np.zeros(2), covariance_primary, size=40)
+    u_primary = rng.multivariate_normal(np.zeros(2), covariance_primary, size=120)
     eta += (terms_primary * u_primary[unit_primary]).sum(axis=-1)
-    u_secondary = rng.normal(scale=[0.7], size=(24, 1))
+    u_secondary = rng.normal(scale=[0.5], size=(60, 1))
     eta += u_secondary[unit_secondary][:, 0]
     y = rng.binomial(1, 1 / (1 + np.exp(-eta)))
     share = y.mean()
@@ -94,10 +94,10 @@ def example():
         "obs": obs,
         "coef": ["Intercept", "x"],
         "predictor": ["x"],
-        "primary": np.arange(40),
+        "primary": np.arange(120),
         "primary_term": ["Intercept", "x"],
         "primary_term_bis": ["Intercept", "x"],
-        "secondary": np.arange(24),
+        "secondary": np.arange(60),
         "secondary_term": ["Intercept"],
     }
     return data, coords

@@ -81,8 +81,8 @@ def example():
     """Return simulated data and their labels, to try the model; replace them by your own."""
     rng = np.random.default_rng(1)
     obs = np.arange(600)
-    unit_primary = obs // 15  # 40 units of 15 rows
-    unit_secondary = rng.integers(24, size=obs.size)
+    unit_primary = obs // 5  # 120 units of 5 rows
+    unit_secondary = rng.integers(60, size=obs.size)
 
     # Predictors: x
     x = rng.normal(size=(obs.size, 1))
@@ -90,12 +90,12 @@ def example():
 
     # Outcomes from the model, with known parameters
     eta = x @ [0.5]
-    sd_primary = np.array([0.7, 0.3])
+    sd_primary = np.array([0.5, 0.3])
     corr_primary = 0.7 * np.eye(2) + 0.3
     covariance_primary = sd_primary[:, None] * corr_primary * sd_primary
-    u_primary = rng.multivariate_normal(np.zeros(2), covariance_primary, size=40)
+    u_primary = rng.multivariate_normal(np.zeros(2), covariance_primary, size=120)
     eta += (terms_primary * u_primary[unit_primary]).sum(axis=-1)
-    u_secondary = rng.normal(scale=[0.7], size=(24, 1))
+    u_secondary = rng.normal(scale=[0.5], size=(60, 1))
     eta += u_secondary[unit_secondary][:, 0]
     cutpoints = np.linspace(-1.5, 1.5, 3)
     y = np.searchsorted(cutpoints, eta + rng.logistic(size=obs.size))
@@ -120,10 +120,10 @@ def example():
         "coef": ["x"],
         "predictor": ["x"],
         "cutpoint": ["very low|low", "low|high", "high|very high"],
-        "primary": np.arange(40),
+        "primary": np.arange(120),
         "primary_term": ["Intercept", "x"],
         "primary_term_bis": ["Intercept", "x"],
-        "secondary": np.arange(24),
+        "secondary": np.arange(60),
         "secondary_term": ["Intercept"],
     }
     return data, coords

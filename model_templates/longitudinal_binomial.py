@@ -56,7 +56,7 @@ def example():
 
     # Outcomes from the model, with known parameters
     eta = 0.2 + x @ [0.5, -0.3]
-    sd_person = np.array([0.7, 0.3])
+    sd_person = np.array([0.5, 0.3])
     corr_person = 0.7 * np.eye(2) + 0.3
     covariance_person = sd_person[:, None] * corr_person * sd_person
     u_person = rng.multivariate_normal(np.zeros(2), covariance_person, size=100)

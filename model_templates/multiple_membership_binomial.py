@@ -52,9 +52,9 @@ def example():
     """Return simulated data and their labels, to try the model; replace them by your own."""
     rng = np.random.default_rng(1)
     obs = np.arange(600)
-    # Each row belongs to 3 of 30 units, with weights that sum to 1
-    first_company = rng.integers(30, size=(obs.size, 1))
-    unit_company = (first_company + 7 * np.arange(3)) % 30
+    # Each row belongs to 3 of 60 units, with weights that sum to 1
+    first_company = rng.integers(60, size=(obs.size, 1))
+    unit_company = (first_company + 7 * np.arange(3)) % 60
     weight_company = rng.dirichlet(np.ones(3), size=obs.size)
 
     # Predictors: x
@@ -63,10 +63,10 @@ def example():
 
     # Outcomes from the model, with known parameters
     eta = 0.2 + x @ [0.5]
-    sd_company = np.array([0.7, 0.3])
+    sd_company = np.array([0.5, 0.3])
     corr_company = 0.7 * np.eye(2) + 0.3
     covariance_company = sd_company[:, None] * corr_company * sd_company
-    u_company = rng.multivariate_normal(np.zeros(2), covariance_company, size=30)
+    u_company = rng.multivariate_normal(np.zeros(2), covariance_company, size=60)
     shared_company = weight_company[:, :, None] * u_company[unit_company]
     eta += (terms_company * shared_company.sum(axis=1)).sum(axis=-1)
     y = rng.binomial(1, 1 / (1 + np.exp(-eta)))
@@ -89,7 +89,7 @@ def example():
         "obs": obs,
         "coef": ["Intercept", "x"],
         "predictor": ["x"],
-        "company": np.arange(30),
+        "company": np.arange(60),
         "company_term": ["Intercept", "x"],
         "company_term_bis": ["Intercept", "x"],
     }

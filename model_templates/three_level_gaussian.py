@@ -67,9 +67,9 @@ def example():
 
     # Outcomes from the model, with known parameters
     eta = 1.0 + x @ [0.5]
-    u_classroom = rng.normal(scale=[0.7], size=(120, 1))
+    u_classroom = rng.normal(scale=[0.5], size=(120, 1))
     eta += u_classroom[unit_classroom][:, 0]
-    sd_school = np.array([0.7, 0.3])
+    sd_school = np.array([0.5, 0.3])
     corr_school = 0.7 * np.eye(2) + 0.3
     covariance_school = sd_school[:, None] * corr_school * sd_school
     u_school = rng.multivariate_normal(np.zeros(2), covariance_school, size=30)

@@ -68,9 +68,9 @@ def example():
     exposure = rng.uniform(0.5, 2.0, size=obs.size)
     offset = np.log(exposure)
     eta = 0.5 + x @ [0.5] + offset
-    u_classroom = rng.normal(scale=[0.7], size=(120, 1))
+    u_classroom = rng.normal(scale=[0.5], size=(120, 1))
     eta += u_classroom[unit_classroom][:, 0]
-    sd_school = np.array([0.7, 0.3])
+    sd_school = np.array([0.5, 0.3])
     corr_school = 0.7 * np.eye(2) + 0.3
     covariance_school = sd_school[:, None] * corr_school * sd_school
     u_school = rng.multivariate_normal(np.zeros(2), covariance_school, size=30)

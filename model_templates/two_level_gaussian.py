@@ -49,7 +49,7 @@ def example():
     """Return simulated data and their labels, to try the model; replace them by your own."""
     rng = np.random.default_rng(1)
     obs = np.arange(600)
-    unit_school = obs // 15  # 40 units of 15 rows
+    unit_school = obs // 5  # 120 units of 5 rows
 
     # Predictors: x
     x = rng.normal(size=(obs.size, 1))
@@ -57,10 +57,10 @@ def example():
 
     # Outcomes from the model, with known parameters
     eta = 1.0 + x @ [0.5]
-    sd_school = np.array([0.7, 0.3])
+    sd_school = np.array([0.5, 0.3])
     corr_school = 0.7 * np.eye(2) + 0.3
     covariance_school = sd_school[:, None] * corr_school * sd_school
-    u_school = rng.multivariate_normal(np.zeros(2), covariance_school, size=40)
+    u_school = rng.multivariate_normal(np.zeros(2), covariance_school, size=120)
     eta += (terms_school * u_school[unit_school]).sum(axis=-1)
     y = rng.normal(eta, 1.0)
     s = y.std(ddof=1)
@@ -82,7 +82,7 @@ def example():
         "obs": obs,
         "coef": ["Intercept", "x"],
         "predictor": ["x"],
-        "school": np.arange(40),
+        "school": np.arange(120),
         "school_term": ["Intercept", "x"],
         "school_term_bis": ["Intercept", "x"],
     }

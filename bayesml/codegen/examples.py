@@ -17,8 +17,9 @@ from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 ROWS = 600
+_MEMBERSHIP_UNITS = 60
 _BETA = (0.5, -0.3, 0.1, -0.1)
-_SD = (0.7, 0.3)
+_SD = (0.5, 0.3)
 _INTERCEPT = {"real": "1.0", "binary": "0.2", "count": "0.5"}
 # Mean of an outcome to the link scale, and back; `share` and `eta` are names in the example.
 _FORWARD = {
@@ -111,18 +112,17 @@ def _places(resolved: ResolvedSpec) -> list[_Place]:
         name = grouping.identifier
         own = columns[grouping.name]
         inner = [place for place in places if own and own < columns[place.grouping.name]]
-        within = any(own > other for other in columns.values() if other)
         if grouping.multiple:
-            units, lines = 30, _membership(name, slots[grouping.name])
+            units, lines = _MEMBERSHIP_UNITS, _membership(name, slots[grouping.name])
         elif inner:
             units = inner[-1].units // 4
             lines = [f"unit_{name} = {inner[-1].index} // 4  # {units} units"]
         elif not any(place.lines and "obs //" in place.lines[0] for place in places):
-            size = 5 if within else 6 if resolved.spec.structure == "longitudinal" else 15
+            size = 6 if resolved.spec.structure == "longitudinal" else 5
             units = ROWS // size
             lines = [f"unit_{name} = obs // {size}  # {units} units of {size} rows"]
         else:
-            units = 24
+            units = 60
             lines = [f"unit_{name} = rng.integers({units}, size=obs.size)"]
         places.append(_Place(grouping, units, tuple(lines)))
     return places
@@ -130,9 +130,9 @@ def _places(resolved: ResolvedSpec) -> list[_Place]:
 
 def _membership(name: str, slots: int) -> list[str]:
     return [
-        f"# Each row belongs to {slots} of 30 units, with weights that sum to 1",
-        f"first_{name} = rng.integers(30, size=(obs.size, 1))",
-        f"unit_{name} = (first_{name} + 7 * np.arange({slots})) % 30",
+        f"# Each row belongs to {slots} of {_MEMBERSHIP_UNITS} units, with weights that sum to 1",
+        f"first_{name} = rng.integers({_MEMBERSHIP_UNITS}, size=(obs.size, 1))",
+        f"unit_{name} = (first_{name} + 7 * np.arange({slots})) % {_MEMBERSHIP_UNITS}",
         f"weight_{name} = rng.dirichlet(np.ones({slots}), size=obs.size)",
     ]
 

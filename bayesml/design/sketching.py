@@ -95,9 +95,9 @@ def artificial_table(spec: ModelSpec) -> pd.DataFrame:
         labelled |= set(_inside_c(tree))
         for name in column_names(tree):
             table[name] = _spread(rng)
-    for name in (spec.exposure, spec.offset):
-        if name is not None:
-            table[name] = _spread(rng)
+    for column in (spec.exposure, spec.offset):
+        if column is not None:
+            table[column] = _spread(rng)
     for name in sorted(labelled):
         levels = sorted({dict(spec.baseline).get(name, "a"), "b", "c"})
         table[name] = np.array(levels, dtype=object)[rng.permutation(_ROWS) % len(levels)]

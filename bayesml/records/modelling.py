@@ -91,9 +91,9 @@ class Model:
 
         Columns `parameter`, `prior`, `origin`, and the 89 % prior interval `lower`, `median`,
         `upper` of the parameter (SDs and coefficients on the link scale); rows ``vpc <grouping>``
-        (``median odds ratio`` and the like where the family has no level-1 variance) follow.
+        (``median rate ratio <grouping>`` of counts) follow.
         """
-        from bayesml.records.prior_draws import prior_table
+        from bayesml.records.prior_tables import prior_table
 
         return prior_table(self)
 

@@ -1,0 +1,248 @@
+"""Draws from the priors and outcomes from the model, with NumPy and SciPy: nothing is compiled."""
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesml.errors import FitError, quoted
+from bayesml.quantities.correlation_matrices import draw_lkj
+from bayesml.records.modelling import Model
+from bayesml.specs.distributions import Prior
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Numbers in a block of linear predictors: 32 MB.
+_BLOCK = 4_000_000
+# A prior such as Gamma^-1(0.001, 0.001) has draws whose squares overflow: they are cut here.
+_LARGEST = 1e140
+
+
+def prior_predictive(model: Model, draws: int = 500, seed: int | None = None) -> "xr.DataTree":
+    """Draw parameters from the priors and outcomes from the model, without compiling.
+
+    Parameters
+    ----------
+    model : Model
+    draws : int
+        Number of draws.
+    seed : int or None
+        Seed; None draws one.
+
+    Returns
+    -------
+    DataTree
+        Groups `prior` (names and dims of the posterior, with one chain), `prior_predictive` (the
+        outcome, dims chain, draw, obs; categories as numbers from 0) and `observed_data`;
+        attribute `seed`. SDs are cut at 1e140.
+
+    Raises
+    ------
+    FitError
+        An argument is out of range.
+
+    Examples
+    --------
+    >>> import bayesml as bml
+    >>> model = bml.two_level(bml.load_dataset("exam"), "normexam ~ standLRT", group="school")
+    >>> prior_predictive(model, draws=10, seed=1).prior_predictive["normexam"].sizes["draw"]
+    10
+    """
+    import xarray as xr
+
+    from bayesml.records.fitting import posterior_dims
+
+    _check_whole("draws", draws, 1)
+    if seed is not None:
+        _check_whole("seed", seed, 0)
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+    rng = np.random.default_rng(int(seed))
+    parameters = parameter_draws(model.resolved, rng, draws)
+    means = model.design.fixed.values[:, int(model.resolved.intercept) :].mean(axis=0)
+    reported = _on_users_scale(model.resolved, parameters, means)
+    for grouping in model.resolved.groupings:
+        reported[f"u_{grouping.identifier}"] = _effects(grouping, parameters, rng)
+    outcome = np.empty((draws, len(model.data["y"])), dtype=model.data["y"].dtype)
+    for block, eta in _linear_predictors(model, parameters, reported):
+        outcome[block] = _outcomes(model, eta, parameters, block, rng)
+
+    dims = posterior_dims(model)
+    coords: dict[str, Any] = {"chain": [0], "draw": np.arange(draws)}
+    labels = {dim: _labels(model.coords[dim]) for items in dims.values() for dim in items}
+    rows = {"obs": np.asarray(model.coords["obs"], dtype=np.int64)}
+    response = model.resolved.response
+    prior = xr.Dataset(
+        {
+            name: (("chain", "draw", *dims[name]), reported[name][None])
+            for name in model.resolved.posterior_names
+        },
+        coords=coords | labels,
+    )
+    predictive = xr.Dataset(
+        {response: (("chain", "draw", "obs"), outcome[None])}, coords=coords | rows
+    )
+    observed = xr.Dataset({response: ("obs", model.data["y"])}, coords=rows)
+    tree = xr.DataTree.from_dict(
+        {"prior": prior, "prior_predictive": predictive, "observed_data": observed}
+    )
+    tree.attrs["seed"] = int(seed)
+    return tree
+
+
+def _check_whole(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise FitError(f"{name} is {quoted(value)}. Give a whole number from {least} up.")
+
+
+def parameter_draws(
+    resolved: ResolvedSpec, rng: np.random.Generator, draws: int
+) -> dict[str, np.ndarray]:
+    """Return draws of every parameter but the random effects, as the generated source has them.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+    rng : numpy Generator
+    draws : int
+
+    Returns
+    -------
+    dict of str to array, shape (draws, ...)
+        ``intercept`` (at the mean of the predictors), ``slopes``, ``sd_<grouping>``, the Cholesky
+        factor ``chol_<grouping>`` of the correlations where there are any, and the likelihood's
+        parameters; cutpoints in order, at the mean of the predictors.
+    """
+    found: dict[str, np.ndarray] = {}
+    if resolved.intercept_prior is not None:
+        found["intercept"] = _draw(resolved.intercept_prior, rng, draws)
+    found["slopes"] = _columns(resolved.slope_priors, rng, draws)
+    for grouping in resolved.groupings:
+        name = grouping.identifier
+        sd = _columns(grouping.sd_priors, rng, draws)
+        found[f"sd_{name}"] = np.minimum(sd, _LARGEST)
+        if grouping.correlated:
+            found[f"chol_{name}"] = _correlation_factor(grouping, rng, draws)
+    for name, prior in resolved.parameter_priors.items():
+        if name == "cutpoints":
+            # Ordered variables with one prior are the order statistics of independent draws.
+            free = _columns([prior] * (len(resolved.categories) - 1), rng, draws)
+            found[name] = np.sort(free, axis=1)
+        else:
+            found[name] = np.minimum(_draw(prior, rng, draws), _LARGEST)
+    return found
+
+
+def _draw(prior: Prior, rng: np.random.Generator, draws: int) -> np.ndarray:
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.asarray(prior.frozen.rvs(size=draws, random_state=rng), dtype=float)
+
+
+def _columns(priors: Sequence[Prior], rng: np.random.Generator, draws: int) -> np.ndarray:
+    if not priors:
+        return np.empty((draws, 0))
+    return np.column_stack([_draw(prior, rng, draws) for prior in priors])
+
+
+def _correlation_factor(
+    grouping: ResolvedGrouping, rng: np.random.Generator, draws: int
+) -> np.ndarray:
+    """Return Cholesky factors of block-diagonal correlation matrices."""
+    terms = len(grouping.terms)
+    factor = np.zeros((draws, terms, terms))
+    start = 0
+    for size in grouping.blocks:
+        block = slice(start, start + size)
+        factor[:, block, block] = draw_lkj(rng, grouping.eta, size, draws)
+        start += size
+    return factor
+
+
+def _on_users_scale(
+    resolved: ResolvedSpec, parameters: Mapping[str, np.ndarray], means: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what the posterior reports, but for the random effects."""
+    slopes = parameters["slopes"]
+    # Without centring (no intercept and no cutpoints) there is no shift to take back.
+    shift = slopes @ means if resolved.centred_predictors else np.zeros(len(slopes))
+    reported = dict(parameters)
+    if resolved.intercept:
+        reported["beta"] = np.column_stack([parameters["intercept"] - shift, slopes])
+    else:
+        reported["beta"] = slopes
+    if "cutpoints" in parameters:
+        reported["cutpoints"] = parameters["cutpoints"] + shift[:, None]
+    for grouping in resolved.groupings:
+        if grouping.correlated:
+            factor = parameters[f"chol_{grouping.identifier}"]
+            reported[f"corr_{grouping.identifier}"] = factor @ factor.swapaxes(1, 2)
+    return reported
+
+
+def _effects(
+    grouping: ResolvedGrouping, parameters: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """Return draws of one grouping's random effects, shape (draws, units, terms)."""
+    sd = parameters[f"sd_{grouping.identifier}"]
+    effects = rng.normal(size=(len(sd), grouping.units, len(grouping.terms)))
+    if grouping.correlated:
+        effects = effects @ parameters[f"chol_{grouping.identifier}"].swapaxes(1, 2)
+    effects *= sd[:, None, :]
+    return effects
+
+
+def _linear_predictors(
+    model: Model, parameters: Mapping[str, np.ndarray], reported: Mapping[str, np.ndarray]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks of draws of the linear predictor, shape (block, rows), at centred X."""
+    resolved, data = model.resolved, model.data
+    draws, rows = len(parameters["slopes"]), len(data["y"])
+    x = data.get("x_centred", data.get("x"))
+    slots = max([1, *(np.size(part.units.index) // rows for part in model.design.varying)])
+    size = max(1, _BLOCK // (rows * slots))
+    for start in range(0, draws, size):
+        block = slice(start, min(start + size, draws))
+        eta = np.zeros((block.stop - start, rows))
+        if resolved.intercept:
+            eta += parameters["intercept"][block, None]
+        if x is not None:
+            eta += parameters["slopes"][block] @ x.T
+        if "offset" in data:
+            eta += data["offset"]
+        for grouping, part in zip(resolved.groupings, model.design.varying, strict=True):
+            effects = reported[f"u_{grouping.identifier}"][block]
+            for term, z in enumerate(part.terms.T):
+                shared = effects[:, part.units.index, term]
+                if part.units.weights is not None:
+                    shared = (shared * part.units.weights).sum(axis=-1)
+                eta += z * shared
+        yield block, eta
+
+
+def _outcomes(
+    model: Model,
+    eta: np.ndarray,
+    parameters: Mapping[str, np.ndarray],
+    block: slice,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    family, link = model.resolved.family, model.spec.link_record
+    values: dict[str, Any] = {
+        # One more axis than the draws: the rows.
+        item.name: np.expand_dims(parameters[item.name][block], 1)
+        for item in family.parameters
+    }
+    trials = np.asarray(model.data.get("trials", 1))
+    with np.errstate(over="ignore"):
+        mean = eta if family.response == "ordered" else link.inverse(eta)
+    return family.simulate(rng, mean, values | {"link": link.name}, trials)
+
+
+def _labels(labels: Iterable[Any]) -> np.ndarray:
+    items = list(labels)
+    if all(isinstance(item, int | np.integer) for item in items):
+        return np.array(items, dtype=np.int64)
+    return np.array([str(item) for item in items], dtype=object)

@@ -1,0 +1,125 @@
+"""The priors of a model as a table, with the intervals that they imply."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bayesml.quantities.correlation_matrices import lkj_marginal
+from bayesml.quantities.partition import linear_partition, varying_variance
+from bayesml.records.facts import prior_rows
+from bayesml.records.modelling import Model
+from bayesml.records.prior_draws import parameter_draws
+from bayesml.specs.distributions import Prior
+from bayesml.specs.resolved import ResolvedSpec
+
+PROB = 0.89
+DRAWS = 4_000
+SEED = 1
+
+
+def prior_table(model: Model) -> pd.DataFrame:
+    """Return every prior with its numbers, and what the priors imply for the groupings.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    DataFrame
+        Columns `parameter`, `prior`, `origin` ("default", "set by the user" or "implied"), and
+        `lower`, `median`, `upper`: the 89 % equal-tailed prior interval. SDs and coefficients are
+        on the link scale; a correlation's interval follows from the LKJ distribution, that of a
+        cutpoint is of each one before they are ordered. Rows ``vpc <grouping>`` give the share of
+        the variance, on the latent scale for binomial and ordinal outcomes (Goldstein, Browne &
+        Rasbash 2002, doi:10.1207/S15328031US0104_02); rows ``median rate ratio <grouping>`` of
+        counts give exp(sqrt(2 s2) * 0.6745) (Larsen & Merlo 2005, doi:10.1093/aje/kwi017). Both
+        hold where every term is at its mean, from 4,000 prior draws with a fixed seed.
+
+    Examples
+    --------
+    >>> import bayesml as bml
+    >>> model = bml.two_level(bml.load_dataset("exam"), "normexam ~ standLRT", group="school")
+    >>> prior_table(model)["parameter"].tolist()[-2:]
+    ['sigma', 'vpc school']
+    """
+    tails = np.array([(1 - PROB) / 2, 0.5, (1 + PROB) / 2])
+    rows = [
+        (*row, *quantiles)
+        for row, quantiles in zip(
+            prior_rows(model.resolved), _quantiles(model.resolved, tails), strict=True
+        )
+    ]
+    rows += [(name, "", "implied", *np.quantile(draws, tails)) for name, draws in _implied(model)]
+    columns = ["parameter", "prior", "origin", "lower", "median", "upper"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the prior quantiles of each row of `prior_rows`."""
+    if resolved.intercept_prior is not None:
+        yield _ppf(resolved.intercept_prior, tails)
+    for prior in resolved.slope_priors:
+        yield _ppf(prior, tails)
+    for grouping in resolved.groupings:
+        for prior in grouping.sd_priors:
+            yield _ppf(prior, tails)
+        if grouping.correlated:
+            # Blocks of different sizes have different marginals; the largest is shown.
+            yield lkj_marginal(grouping.eta, max(grouping.blocks)).ppf(tails)
+    for prior in resolved.parameter_priors.values():
+        yield _ppf(prior, tails)
+
+
+def _ppf(prior: Prior, tails: np.ndarray) -> np.ndarray:
+    # The upper quantile of a very vague prior may be beyond the largest number.
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(prior.frozen.ppf(tails), dtype=float)
+
+
+def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the prior draws of what the priors imply for each grouping."""
+    resolved = model.resolved
+    if not resolved.groupings:
+        return
+    draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
+    between = np.column_stack(
+        [
+            _variance(draws, item.identifier, np.array(item.term_means)) * item.squared_weights
+            for item in model.facts.groupings
+        ]
+    )
+    names = [item.name for item in resolved.groupings]
+    level1 = level1_variance(resolved, draws)
+    if level1 is None:
+        ratios = np.exp(np.minimum(np.sqrt(2 * between) * stats.norm.ppf(0.75), 700.0))
+        yield from ((f"median rate ratio {name}", ratios[:, i]) for i, name in enumerate(names))
+        return
+    # Which grouping contains which matters for correlations only, not for shares.
+    none = np.zeros((len(names), len(names)), dtype=bool)
+    shares = linear_partition(between, level1, none).shares
+    yield from ((f"vpc {name}", shares[:, i]) for i, name in enumerate(names))
+
+
+def _variance(draws: dict[str, np.ndarray], name: str, z: np.ndarray) -> np.ndarray:
+    factor = draws.get(f"chol_{name}")
+    corr = None if factor is None else factor @ factor.swapaxes(1, 2)
+    return varying_variance(draws[f"sd_{name}"], corr, z)
+
+
+def level1_variance(
+    resolved: ResolvedSpec, draws: dict[str, np.ndarray]
+) -> np.ndarray | float | None:
+    """Return the level-1 variance on the scale of the linear predictor, None where there is none.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+    draws : dict of str to array
+        With the parameter that is the level-1 SD, where the family has one.
+    """
+    if resolved.family.level1:
+        return draws[resolved.family.level1] ** 2
+    return resolved.spec.link_record.latent_variance
