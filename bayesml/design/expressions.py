@@ -8,6 +8,7 @@ from bayesml.errors import FormulaError, quoted
 from bayesml.specs.parsing import (
     Binary,
     Call,
+    Constant,
     Name,
     Node,
     Number,
@@ -65,7 +66,7 @@ def evaluate(node: Node, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     2.0
     """
     match node:
-        case Name("pi") if "pi" not in columns:
+        case Constant("pi"):
             return np.asarray(np.pi)
         case Name(name):
             if name not in columns:

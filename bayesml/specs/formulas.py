@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from bayesml.errors import FormulaError, quoted
 from bayesml.specs.groupings import Grouping
+from bayesml.specs.membership_calls import read_membership
 from bayesml.specs.parsing import (
     Bar,
     Binary,
@@ -14,6 +15,7 @@ from bayesml.specs.parsing import (
     Number,
     Text,
     Unary,
+    children,
     column_names,
     parse,
     unparse,
@@ -56,11 +58,15 @@ def _summands(node: Node, sign: str = "+") -> Iterator[tuple[str, Node]]:
     """Yield the top-level terms of a sum with their signs."""
     if isinstance(node, Binary) and node.operator in {"+", "-"}:
         yield from _summands(node.left, sign)
-        yield from _summands(node.right, node.operator)
+        yield from _summands(node.right, _times(sign, node.operator))
     elif isinstance(node, Unary):
-        yield from _summands(node.operand, node.operator)
+        yield from _summands(node.operand, _times(sign, node.operator))
     else:
         yield sign, node
+
+
+def _times(sign: str, other: str) -> str:
+    return "+" if sign == other else "-"
 
 
 def _sum_text(terms: Sequence[tuple[str, Node]]) -> str:
@@ -75,17 +81,7 @@ def _sum_text(terms: Sequence[tuple[str, Node]]) -> str:
 
 
 def _holds_bar(node: Node) -> bool:
-    match node:
-        case Bar():
-            return True
-        case Binary(_, left, right):
-            return _holds_bar(left) or _holds_bar(right)
-        case Unary(_, operand):
-            return _holds_bar(operand)
-        case Call(_, arguments, named):
-            return any(map(_holds_bar, arguments)) or any(_holds_bar(v) for _, v in named)
-        case _:
-            return False
+    return isinstance(node, Bar) or any(map(_holds_bar, children(node)))
 
 
 def check_terms(node: Node, formula: str) -> None:
@@ -132,13 +128,25 @@ def check_terms(node: Node, formula: str) -> None:
                 f"In {quoted(formula)} {node.function}() stands among the predictors; it belongs "
                 f"{place}. Move it there."
             )
-        case Bar():
+        case Bar() | Call("offset", _, _):
             raise FormulaError(
-                f"In {quoted(formula)} the bar {unparse(node)} is part of another term. Add it "
-                "as a term of its own: y ~ x + (1 | g)."
+                f"In {quoted(formula)} {unparse(node)} is part of another term. Add it as a term "
+                "of its own: y ~ x + (1 | g) + offset(z)."
             )
-        case _:
-            pass
+        case Call():
+            _check_arguments(node, node, formula)
+
+
+def _check_arguments(node: Node, call: Call, formula: str) -> None:
+    for child in children(node):
+        if isinstance(child, Bar) or (
+            isinstance(child, Call) and child.function in {"offset", "cbind", "mm", "C"}
+        ):
+            raise FormulaError(
+                f"In {quoted(formula)} {unparse(child)} stands inside {unparse(call)}. Only "
+                "arithmetic may; write it as a term of its own."
+            )
+        _check_arguments(child, call, formula)
 
 
 def parse_terms(text: str) -> Node:
@@ -230,12 +238,12 @@ def _bar_groupings(bar: Bar, formula: str) -> list[Grouping]:
     """Return the groupings of one bar; a nested bar `a/b` has two."""
     if _holds_bar(bar.terms) or _holds_bar(bar.group):
         raise FormulaError(f"In {quoted(formula)} a bar stands inside a bar. Write one per term.")
-    check_terms(bar.terms, formula)
     terms = _canonical_terms(bar, formula)
+    check_terms(bar.terms, formula)
     base = Grouping("bar", columns=("bar",), terms=terms, correlated=bar.correlated)
     match bar.group:
         case Call("mm", _, _):
-            return [_multiple_membership(bar.group, base, formula)]
+            return [read_membership(bar.group, base, formula)]
         case Binary("/", _, _):
             chain = _chain(bar.group, "/", formula)
             return [
@@ -284,72 +292,6 @@ def _chain(node: Node, operator: str, formula: str) -> list[str]:
         f"In {quoted(formula)} the grouping {unparse(node)} mixes operators or expressions. Join "
         f"column names with {operator!r} only."
     )
-
-
-def _multiple_membership(call: Call, base: Grouping, formula: str) -> Grouping:
-    members = []
-    for argument in call.arguments:
-        if not isinstance(argument, Name):
-            raise FormulaError(
-                f"In {quoted(formula)} mm() lists columns of labels, not {unparse(argument)}."
-            )
-        members.append(argument.name)
-    allowed = ("weights", "absent", "normalise", "name")
-    values = dict(call.named)
-    for key in values:
-        if key not in allowed:
-            raise FormulaError(
-                f"In {quoted(formula)} mm() has no argument {quoted(key)}. "
-                f"Allowed: {', '.join(allowed)}."
-            )
-    grouping = replace(base, name=members[0], columns=(), members=tuple(members))
-    if "name" in values:
-        grouping = replace(grouping, name=_plain_text(values["name"]))
-    if "absent" in values:
-        grouping = replace(grouping, absent=_plain_value(values["absent"], formula))
-    if "normalise" in values:
-        normalise = _plain_text(values["normalise"])
-        if normalise.lower() not in {"true", "false", "1", "0"}:
-            raise FormulaError(
-                f"In {quoted(formula)} normalise is {quoted(normalise)}. Allowed: True or False."
-            )
-        grouping = replace(grouping, normalise=normalise.lower() in {"true", "1"})
-    match values.get("weights"):
-        case None | Text("equal") | Name("equal"):
-            pass
-        case Name(name):
-            grouping = replace(grouping, weights=(name,))
-        case Call("cbind", arguments, ()) if all(isinstance(item, Name) for item in arguments):
-            names = tuple(item.name for item in arguments if isinstance(item, Name))
-            grouping = replace(grouping, weights=names)
-        case other:
-            raise FormulaError(
-                f"In {quoted(formula)} the weights {unparse(other)} cannot be read. Write "
-                "weights=cbind(w1, w2) with one column per slot, or weights='equal'."
-            )
-    return grouping
-
-
-def _plain_text(node: Node) -> str:
-    match node:
-        case Text(text) | Number(text) | Name(text):
-            return text
-        case _:
-            return unparse(node)
-
-
-def _plain_value(node: Node, formula: str) -> str | int | float:
-    match node:
-        case Text(text):
-            return text
-        case Number(text):
-            return int(text) if text.isdigit() else float(text)
-        case Unary("-", Number(text)):
-            return -int(text) if text.isdigit() else -float(text)
-        case _:
-            raise FormulaError(
-                f"In {quoted(formula)} absent is {unparse(node)}. Give a number or a quoted text."
-            )
 
 
 def _joined(groupings: list[Grouping], formula: str) -> tuple[Grouping, ...]:

@@ -9,6 +9,7 @@ from bayesml.specs.families import Family, family_named
 from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
+from bayesml.specs.parsing import name_text, quoted_text
 
 STRUCTURES = (
     "two_level",
@@ -161,8 +162,6 @@ class ModelSpec:
 
 def bar_text(grouping: Grouping) -> str:
     """Return a grouping in lme4 notation."""
-    from bayesml.specs.parsing import name_text
-
     if grouping.multiple:
         inside = [name_text(member) for member in grouping.members]
         if grouping.weights != "equal":
@@ -170,11 +169,12 @@ def bar_text(grouping: Grouping) -> str:
             inside.append(f"weights=cbind({weights})")
         if grouping.absent is not None:
             absent = grouping.absent
-            inside.append(f"absent={absent!r}")
+            shown = quoted_text(absent) if isinstance(absent, str) else repr(absent)
+            inside.append(f"absent={shown}")
         if grouping.normalise:
             inside.append("normalise=True")
         if grouping.name != grouping.members[0]:
-            inside.append(f"name={grouping.name!r}")
+            inside.append(f"name={quoted_text(grouping.name)}")
         group = f"mm({', '.join(inside)})"
     else:
         group = ":".join(name_text(column) for column in grouping.columns)

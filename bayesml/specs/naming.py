@@ -16,13 +16,24 @@ _RESERVED_WORDS = """
     cumulative_logit cumulative_probit log_normal_cdf probit_log_odds cloglog_log_odds
     posterior value lower upper
 """
-RESERVED = frozenset(_RESERVED_WORDS.split())
+# What the numbers of priors are called: `sigma_scale`, `slopes_location`.
+_PRIOR_NUMBERS = ("location", "scale", "alpha", "beta", "b", "lam", "lower", "upper", "nu")
+_WITH_PRIORS = ("intercept", "slopes", "sigma", "cutpoints", "shape", "phi")
+
+RESERVED = frozenset(
+    [
+        *_RESERVED_WORDS.split(),
+        "cutpoints_start",
+        *(f"variance_{name}" for name in _WITH_PRIORS),
+        *(f"{name}_{number}" for name in _WITH_PRIORS for number in _PRIOR_NUMBERS),
+    ]
+)
 
 # What a grouping `g` adds: dims g, g_term, g_term_bis, and names with these prefixes.
 _DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot", "_rest")
 _PREFIXES = (
     *("sd_", "corr_", "u_", "z_", "chol_", "coef_", "rest_", "variance_"),
-    *("unit_", "terms_", "weight_"),
+    *("unit_", "terms_", "weight_", "shared_", "variance_sd_"),
 )
 
 
@@ -42,13 +53,20 @@ def identifier(name: str) -> str:
         text = f"v_{text.strip('_')}" if text.strip("_") else "v_"
     if not text.isidentifier():
         text = re.sub(r"[^0-9A-Za-z_]", "_", text)
+    if text.startswith("component_"):
+        # Elements of a vector whose priors differ are called component_sd_school_1.
+        text = f"v_{text}"
     if keyword.iskeyword(text) or keyword.issoftkeyword(text) or text in RESERVED:
         text += "_"
     return text
 
 
 def _grouping_names(name: str) -> set[str]:
-    return {name + suffix for suffix in _DIM_SUFFIXES} | {prefix + name for prefix in _PREFIXES}
+    return (
+        {name + suffix for suffix in _DIM_SUFFIXES}
+        | {prefix + name for prefix in _PREFIXES}
+        | {f"sd_{name}_{number}" for number in _PRIOR_NUMBERS}
+    )
 
 
 def _free(name: str, taken: set[str], adds: Callable[[str], set[str]]) -> str:

@@ -8,30 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bayesml.errors import FormulaError, did_you_mean
+from bayesml.errors import FormulaError, did_you_mean, quoted
 
 # What a formula may call. The design matrix builder gives each of them its meaning.
 FUNCTIONS = (
-    "C",
-    "I",
-    "abs",
-    "bs",
-    "cbind",
-    "center",
-    "cos",
-    "cr",
-    "exp",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "mm",
-    "offset",
-    "poly",
-    "scale",
-    "sin",
-    "sqrt",
-    "tan",
+    *("C", "I", "abs", "bs", "cbind", "center", "cos", "cr", "exp", "log", "log10", "log1p"),
+    *("log2", "mm", "offset", "poly", "scale", "sin", "sqrt", "tan"),
 )
 CONSTANTS = ("pi",)
 
@@ -39,6 +21,13 @@ CONSTANTS = ("pi",)
 @dataclass(frozen=True)
 class Name:
     """A column name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number that has a name, such as pi; a column of that name is written in backticks."""
 
     name: str
 
@@ -92,19 +81,22 @@ class Bar:
     correlated: bool
 
 
-Node = Name | Number | Text | Call | Binary | Unary | Bar
+Node = Name | Constant | Number | Text | Call | Binary | Unary | Bar
 
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
   | (?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)
-  | (?P<backtick>`[^`]*`)
-  | (?P<string>"[^"]*"|'[^']*')
+  | (?P<backtick>`([^`]|``)*`)
+  | (?P<string>"([^"\\]|\\.)*"|'([^'\\]|\\.)*')
   | (?P<name>[^\W\d](\w|\.(?=\w))*)
   | (?P<operator>\|\||\*\*|[-+*/:^()|~,=])
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
+
+# Every node but the sum's first lies one step deeper; reading and writing recurse.
+DEEPEST = 250
 
 # Binding strength as in R: a larger number binds more tightly.
 _STRENGTH = {"~": 1, "||": 2, "|": 2, "+": 3, "-": 3, "*": 4, "/": 4, ":": 5, "^": 7, "**": 7}
@@ -150,6 +142,7 @@ class _Parser:
         self.formula = formula
         self.tokens = list(_tokens(formula))
         self.index = 0
+        self.open = 0
 
     @property
     def token(self) -> _Token:
@@ -185,6 +178,8 @@ class _Parser:
             strength = _STRENGTH.get(operator, -1)
             if strength < 0 or strength < minimum:
                 break
+            if operator in {"|", "||"} and not self.open:
+                raise self.fail("A bar stands in parentheses: (1 | g). Add them.")
             self.take()
             right_associative = operator in {"^", "**"}
             right = self.expression(strength if right_associative else strength + 1)
@@ -199,18 +194,22 @@ class _Parser:
         if token.kind == "number":
             return Number(token.text)
         if token.kind == "string":
-            return Text(token.text[1:-1])
+            return Text(re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL))
         if token.kind == "backtick":
-            return Name(token.text[1:-1])
+            return Name(token.text[1:-1].replace("``", "`"))
         if token.kind == "name":
-            return self.call(token) if self.token.text == "(" else Name(token.text)
+            if self.token.text == "(":
+                return self.call(token)
+            return (Constant if token.text in CONSTANTS else Name)(token.text)
         if token.text in {"+", "-"}:
             return Unary(token.text, self.expression(_SIGN_STRENGTH))
         if token.text == "~" and self.index == 1:
             raise self.fail("The outcome is missing before '~'.", token)
         if token.text == "(":
+            self.open += 1
             node = self.expression(0)
             self.expect(")")
+            self.open -= 1
             return node
         found = repr(token.text) if token.text else "the end of the formula"
         raise self.fail(f"Expected a term here, found {found}.", token)
@@ -276,7 +275,42 @@ def parse(formula: str) -> Node:
         )
     if not formula.strip():
         raise FormulaError("The formula is empty. Write one such as 'y ~ 1'.")
-    return _Parser(formula).parse()
+    tree: Node | None
+    try:
+        tree = _Parser(formula).parse()
+    except RecursionError:
+        tree = None
+    if tree is None or _deeper_than(tree, DEEPEST):
+        raise FormulaError(
+            f"The formula {quoted(formula)} has more than {DEEPEST} terms or parentheses inside "
+            "each other. Use fewer terms: combine columns of the table first."
+        )
+    return tree
+
+
+def _deeper_than(tree: Node, most: int) -> bool:
+    """Whether a tree has more layers than `most`, found without recursion."""
+    layer: list[Node] = [tree]
+    for _ in range(most):
+        layer = [child for node in layer for child in children(node)]
+        if not layer:
+            return False
+    return True
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """Return the nodes just below a node."""
+    match node:
+        case Binary(_, left, right):
+            return left, right
+        case Unary(_, operand):
+            return (operand,)
+        case Bar(terms, group, _):
+            return terms, group
+        case Call(_, arguments, named):
+            return *arguments, *(value for _, value in named)
+        case _:
+            return ()
 
 
 _PLAIN_NAME = re.compile(r"[^\W\d](\w|\.(?=\w))*\Z")
@@ -285,19 +319,22 @@ _PLAIN_NAME = re.compile(r"[^\W\d](\w|\.(?=\w))*\Z")
 def name_text(name: str) -> str:
     """Return a column name as a formula writes it: bare where that is legal, else in backticks.
 
-    Raises
-    ------
-    FormulaError
-        The name holds a backtick, which no formula can express.
+    A backtick inside the name is doubled, so every name can be written.
+
+    Examples
+    --------
+    >>> name_text("age"), name_text("mean age")
+    ('age', '`mean age`')
     """
     if _PLAIN_NAME.match(name) and name not in CONSTANTS:
         return name
-    if "`" in name:
-        raise FormulaError(
-            f"The column name {name!r} holds a backtick, which formulas cannot express. "
-            "Rename the column."
-        )
-    return f"`{name}`"
+    return f"`{name.replace('`', '``')}`"
+
+
+def quoted_text(text: str) -> str:
+    """Return a text as a formula quotes it, backslashes and quotation marks escaped."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def unparse(node: Node, *, expression: bool = False) -> str:
@@ -313,10 +350,10 @@ def unparse(node: Node, *, expression: bool = False) -> str:
     match node:
         case Name(name):
             return name_text(name)
-        case Number(text):
-            return text
+        case Constant(name) | Number(name):
+            return name
         case Text(text):
-            return f'"{text}"' if '"' not in text else f"'{text}'"
+            return quoted_text(text)
         case Call(function, arguments, named):
             inside = [unparse(item, expression=True) for item in arguments]
             inside += [f"{key}={unparse(item, expression=True)}" for key, item in named]
@@ -352,20 +389,10 @@ def column_names(node: Node) -> list[str]:
     found: dict[str, None] = {}
 
     def visit(item: Node) -> None:
-        match item:
-            case Name(name) if name not in CONSTANTS:
-                found.setdefault(name)
-            case Call(_, arguments, named):
-                for argument in (*arguments, *(value for _, value in named)):
-                    visit(argument)
-            case Binary(_, left, right):
-                visit(left)
-                visit(right)
-            case Unary(_, operand):
-                visit(operand)
-            case Bar(terms, group, _):
-                visit(terms)
-                visit(group)
+        if isinstance(item, Name):
+            found.setdefault(item.name)
+        for child in children(item):
+            visit(child)
 
     visit(node)
     return list(found)
