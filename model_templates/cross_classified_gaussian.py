@@ -20,13 +20,20 @@ def build(data, coords):
         # Coefficients; the intercept's prior holds at the mean of the predictors
         intercept = pm.Normal("intercept_at_mean", d["intercept_location"], d["intercept_scale"])
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic(
+            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
+        )
         eta = intercept + d["x_centred"] @ slopes
 
         # primary: Intercept and x vary, correlated, non-centred
         sd_primary = pm.HalfStudentT("sd_primary", 4, d["sd_primary_scale"], dims="primary_term")
         chol_primary = pm.LKJCorr("chol_primary", n=2, eta=2)
         z_primary = pm.Normal("z_primary", 0, 1, dims=("primary", "primary_term"))
-        u_primary = z_primary @ (sd_primary[:, None] * chol_primary).T
+        u_primary = pm.Deterministic(
+            "u_primary",
+            z_primary @ (sd_primary[:, None] * chol_primary).T,
+            dims=("primary", "primary_term"),
+        )
         eta += (d["terms_primary"] * u_primary[d["unit_primary"]]).sum(axis=-1)
 
         # secondary: Intercept varies, non-centred
@@ -34,7 +41,9 @@ def build(data, coords):
             "sd_secondary", 4, d["sd_secondary_scale"], dims="secondary_term"
         )
         z_secondary = pm.Normal("z_secondary", 0, 1, dims=("secondary", "secondary_term"))
-        u_secondary = z_secondary * sd_secondary
+        u_secondary = pm.Deterministic(
+            "u_secondary", z_secondary * sd_secondary, dims=("secondary", "secondary_term")
+        )
         eta += u_secondary[d["unit_secondary"], 0]
 
         # Response
@@ -43,13 +52,8 @@ def build(data, coords):
 
         # Reported on the user's scale
         pm.Deterministic(
-            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
-        )
-        pm.Deterministic(
             "corr_primary", chol_primary @ chol_primary.T, dims=("primary_term", "primary_term_bis")
         )
-        pm.Deterministic("u_primary", u_primary, dims=("primary", "primary_term"))
-        pm.Deterministic("u_secondary", u_secondary, dims=("secondary", "secondary_term"))
 
     return model
 

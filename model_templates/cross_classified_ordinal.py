@@ -27,13 +27,18 @@ def build(data, coords):
 
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic("beta", slopes, dims="coef")
         eta = d["x_centred"] @ slopes
 
         # primary: Intercept and x vary, correlated, non-centred
         sd_primary = pm.HalfStudentT("sd_primary", 4, d["sd_primary_scale"], dims="primary_term")
         chol_primary = pm.LKJCorr("chol_primary", n=2, eta=2)
         z_primary = pm.Normal("z_primary", 0, 1, dims=("primary", "primary_term"))
-        u_primary = z_primary @ (sd_primary[:, None] * chol_primary).T
+        u_primary = pm.Deterministic(
+            "u_primary",
+            z_primary @ (sd_primary[:, None] * chol_primary).T,
+            dims=("primary", "primary_term"),
+        )
         eta += (d["terms_primary"] * u_primary[d["unit_primary"]]).sum(axis=-1)
 
         # secondary: Intercept varies, non-centred
@@ -41,14 +46,16 @@ def build(data, coords):
             "sd_secondary", 4, d["sd_secondary_scale"], dims="secondary_term"
         )
         z_secondary = pm.Normal("z_secondary", 0, 1, dims=("secondary", "secondary_term"))
-        u_secondary = z_secondary * sd_secondary
+        u_secondary = pm.Deterministic(
+            "u_secondary", z_secondary * sd_secondary, dims=("secondary", "secondary_term")
+        )
         eta += u_secondary[d["unit_secondary"], 0]
 
         # Response
         cutpoints = pm.StudentT(
             "cutpoints_at_mean",
             3,
-            mu=0,
+            mu=d["cutpoints_location"],
             sigma=d["cutpoints_scale"],
             dims="cutpoint",
             transform=pm.distributions.transforms.ordered,
@@ -66,13 +73,10 @@ def build(data, coords):
         )
 
         # Reported on the user's scale
-        pm.Deterministic("beta", slopes, dims="coef")
         pm.Deterministic("cutpoints", cutpoints + d["x_mean"] @ slopes, dims="cutpoint")
         pm.Deterministic(
             "corr_primary", chol_primary @ chol_primary.T, dims=("primary_term", "primary_term_bis")
         )
-        pm.Deterministic("u_primary", u_primary, dims=("primary", "primary_term"))
-        pm.Deterministic("u_secondary", u_secondary, dims=("secondary", "secondary_term"))
 
     return model
 
@@ -113,6 +117,7 @@ def example():
         "slopes_scale": 2.5 / x.std(axis=0),
         "sd_primary_scale": np.array([1.0, 1.0 / terms_primary[:, 1].std()]),
         "sd_secondary_scale": np.array([1.0]),
+        "cutpoints_location": 0.0,
         "cutpoints_scale": 2.5,
     }
     coords = {

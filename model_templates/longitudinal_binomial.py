@@ -20,13 +20,20 @@ def build(data, coords):
         # Coefficients; the intercept's prior holds at the mean of the predictors
         intercept = pm.Normal("intercept_at_mean", d["intercept_location"], d["intercept_scale"])
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic(
+            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
+        )
         eta = intercept + d["x_centred"] @ slopes
 
         # person: Intercept and time vary, correlated, non-centred
         sd_person = pm.HalfStudentT("sd_person", 4, d["sd_person_scale"], dims="person_term")
         chol_person = pm.LKJCorr("chol_person", n=2, eta=2)
         z_person = pm.Normal("z_person", 0, 1, dims=("person", "person_term"))
-        u_person = z_person @ (sd_person[:, None] * chol_person).T
+        u_person = pm.Deterministic(
+            "u_person",
+            z_person @ (sd_person[:, None] * chol_person).T,
+            dims=("person", "person_term"),
+        )
         eta += (d["terms_person"] * u_person[d["unit_person"]]).sum(axis=-1)
 
         # Response
@@ -34,12 +41,8 @@ def build(data, coords):
 
         # Reported on the user's scale
         pm.Deterministic(
-            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
-        )
-        pm.Deterministic(
             "corr_person", chol_person @ chol_person.T, dims=("person_term", "person_term_bis")
         )
-        pm.Deterministic("u_person", u_person, dims=("person", "person_term"))
 
     return model
 

@@ -27,20 +27,25 @@ def build(data, coords):
 
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic("beta", slopes, dims="coef")
         eta = d["x_centred"] @ slopes
 
         # person: Intercept and time vary, correlated, non-centred
         sd_person = pm.HalfStudentT("sd_person", 4, d["sd_person_scale"], dims="person_term")
         chol_person = pm.LKJCorr("chol_person", n=2, eta=2)
         z_person = pm.Normal("z_person", 0, 1, dims=("person", "person_term"))
-        u_person = z_person @ (sd_person[:, None] * chol_person).T
+        u_person = pm.Deterministic(
+            "u_person",
+            z_person @ (sd_person[:, None] * chol_person).T,
+            dims=("person", "person_term"),
+        )
         eta += (d["terms_person"] * u_person[d["unit_person"]]).sum(axis=-1)
 
         # Response
         cutpoints = pm.StudentT(
             "cutpoints_at_mean",
             3,
-            mu=0,
+            mu=d["cutpoints_location"],
             sigma=d["cutpoints_scale"],
             dims="cutpoint",
             transform=pm.distributions.transforms.ordered,
@@ -58,12 +63,10 @@ def build(data, coords):
         )
 
         # Reported on the user's scale
-        pm.Deterministic("beta", slopes, dims="coef")
         pm.Deterministic("cutpoints", cutpoints + d["x_mean"] @ slopes, dims="cutpoint")
         pm.Deterministic(
             "corr_person", chol_person @ chol_person.T, dims=("person_term", "person_term_bis")
         )
-        pm.Deterministic("u_person", u_person, dims=("person", "person_term"))
 
     return model
 
@@ -99,6 +102,7 @@ def example():
         # Numbers of the priors, from the data where they are defaults
         "slopes_scale": 2.5 / x.std(axis=0),
         "sd_person_scale": np.array([1.0, 1.0 / terms_person[:, 1].std()]),
+        "cutpoints_location": 0.0,
         "cutpoints_scale": 2.5,
     }
     coords = {

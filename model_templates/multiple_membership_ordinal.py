@@ -28,13 +28,18 @@ def build(data, coords):
 
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic("beta", slopes, dims="coef")
         eta = d["x_centred"] @ slopes
 
         # company: Intercept and x vary, multiple membership, correlated, non-centred
         sd_company = pm.HalfStudentT("sd_company", 4, d["sd_company_scale"], dims="company_term")
         chol_company = pm.LKJCorr("chol_company", n=2, eta=2)
         z_company = pm.Normal("z_company", 0, 1, dims=("company", "company_term"))
-        u_company = z_company @ (sd_company[:, None] * chol_company).T
+        u_company = pm.Deterministic(
+            "u_company",
+            z_company @ (sd_company[:, None] * chol_company).T,
+            dims=("company", "company_term"),
+        )
         shared_company = (d["weight_company"][:, :, None] * u_company[d["unit_company"]]).sum(
             axis=1
         )
@@ -44,7 +49,7 @@ def build(data, coords):
         cutpoints = pm.StudentT(
             "cutpoints_at_mean",
             3,
-            mu=0,
+            mu=d["cutpoints_location"],
             sigma=d["cutpoints_scale"],
             dims="cutpoint",
             transform=pm.distributions.transforms.ordered,
@@ -62,12 +67,10 @@ def build(data, coords):
         )
 
         # Reported on the user's scale
-        pm.Deterministic("beta", slopes, dims="coef")
         pm.Deterministic("cutpoints", cutpoints + d["x_mean"] @ slopes, dims="cutpoint")
         pm.Deterministic(
             "corr_company", chol_company @ chol_company.T, dims=("company_term", "company_term_bis")
         )
-        pm.Deterministic("u_company", u_company, dims=("company", "company_term"))
 
     return model
 
@@ -108,6 +111,7 @@ def example():
         # Numbers of the priors, from the data where they are defaults
         "slopes_scale": 2.5 / x.std(axis=0),
         "sd_company_scale": np.array([1.0, 1.0 / terms_company[:, 1].std()]),
+        "cutpoints_location": 0.0,
         "cutpoints_scale": 2.5,
     }
     coords = {

@@ -21,13 +21,20 @@ def build(data, coords):
         # Coefficients; the intercept's prior holds at the mean of the predictors
         intercept = pm.Normal("intercept_at_mean", d["intercept_location"], d["intercept_scale"])
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic(
+            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
+        )
         eta = intercept + d["x_centred"] @ slopes + d["offset"]
 
         # company: Intercept and x vary, multiple membership, correlated, non-centred
         sd_company = pm.HalfStudentT("sd_company", 4, d["sd_company_scale"], dims="company_term")
         chol_company = pm.LKJCorr("chol_company", n=2, eta=2)
         z_company = pm.Normal("z_company", 0, 1, dims=("company", "company_term"))
-        u_company = z_company @ (sd_company[:, None] * chol_company).T
+        u_company = pm.Deterministic(
+            "u_company",
+            z_company @ (sd_company[:, None] * chol_company).T,
+            dims=("company", "company_term"),
+        )
         shared_company = (d["weight_company"][:, :, None] * u_company[d["unit_company"]]).sum(
             axis=1
         )
@@ -38,12 +45,8 @@ def build(data, coords):
 
         # Reported on the user's scale
         pm.Deterministic(
-            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
-        )
-        pm.Deterministic(
             "corr_company", chol_company @ chol_company.T, dims=("company_term", "company_term_bis")
         )
-        pm.Deterministic("u_company", u_company, dims=("company", "company_term"))
 
     return model
 

@@ -27,6 +27,7 @@ def build(data, coords):
 
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic("beta", slopes, dims="coef")
         eta = d["x_centred"] @ slopes
 
         # classroom: Intercept varies, non-centred
@@ -34,21 +35,27 @@ def build(data, coords):
             "sd_classroom", 4, d["sd_classroom_scale"], dims="classroom_term"
         )
         z_classroom = pm.Normal("z_classroom", 0, 1, dims=("classroom", "classroom_term"))
-        u_classroom = z_classroom * sd_classroom
+        u_classroom = pm.Deterministic(
+            "u_classroom", z_classroom * sd_classroom, dims=("classroom", "classroom_term")
+        )
         eta += u_classroom[d["unit_classroom"], 0]
 
         # school: Intercept and x vary, correlated, non-centred
         sd_school = pm.HalfStudentT("sd_school", 4, d["sd_school_scale"], dims="school_term")
         chol_school = pm.LKJCorr("chol_school", n=2, eta=2)
         z_school = pm.Normal("z_school", 0, 1, dims=("school", "school_term"))
-        u_school = z_school @ (sd_school[:, None] * chol_school).T
+        u_school = pm.Deterministic(
+            "u_school",
+            z_school @ (sd_school[:, None] * chol_school).T,
+            dims=("school", "school_term"),
+        )
         eta += (d["terms_school"] * u_school[d["unit_school"]]).sum(axis=-1)
 
         # Response
         cutpoints = pm.StudentT(
             "cutpoints_at_mean",
             3,
-            mu=0,
+            mu=d["cutpoints_location"],
             sigma=d["cutpoints_scale"],
             dims="cutpoint",
             transform=pm.distributions.transforms.ordered,
@@ -66,13 +73,10 @@ def build(data, coords):
         )
 
         # Reported on the user's scale
-        pm.Deterministic("beta", slopes, dims="coef")
         pm.Deterministic("cutpoints", cutpoints + d["x_mean"] @ slopes, dims="cutpoint")
-        pm.Deterministic("u_classroom", u_classroom, dims=("classroom", "classroom_term"))
         pm.Deterministic(
             "corr_school", chol_school @ chol_school.T, dims=("school_term", "school_term_bis")
         )
-        pm.Deterministic("u_school", u_school, dims=("school", "school_term"))
 
     return model
 
@@ -113,6 +117,7 @@ def example():
         "slopes_scale": 2.5 / x.std(axis=0),
         "sd_classroom_scale": np.array([1.0]),
         "sd_school_scale": np.array([1.0, 1.0 / terms_school[:, 1].std()]),
+        "cutpoints_location": 0.0,
         "cutpoints_scale": 2.5,
     }
     coords = {

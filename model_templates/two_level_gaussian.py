@@ -20,13 +20,20 @@ def build(data, coords):
         # Coefficients; the intercept's prior holds at the mean of the predictors
         intercept = pm.Normal("intercept_at_mean", d["intercept_location"], d["intercept_scale"])
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic(
+            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
+        )
         eta = intercept + d["x_centred"] @ slopes
 
         # school: Intercept and x vary, correlated, non-centred
         sd_school = pm.HalfStudentT("sd_school", 4, d["sd_school_scale"], dims="school_term")
         chol_school = pm.LKJCorr("chol_school", n=2, eta=2)
         z_school = pm.Normal("z_school", 0, 1, dims=("school", "school_term"))
-        u_school = z_school @ (sd_school[:, None] * chol_school).T
+        u_school = pm.Deterministic(
+            "u_school",
+            z_school @ (sd_school[:, None] * chol_school).T,
+            dims=("school", "school_term"),
+        )
         eta += (d["terms_school"] * u_school[d["unit_school"]]).sum(axis=-1)
 
         # Response
@@ -35,12 +42,8 @@ def build(data, coords):
 
         # Reported on the user's scale
         pm.Deterministic(
-            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
-        )
-        pm.Deterministic(
             "corr_school", chol_school @ chol_school.T, dims=("school_term", "school_term_bis")
         )
-        pm.Deterministic("u_school", u_school, dims=("school", "school_term"))
 
     return model
 

@@ -332,6 +332,8 @@ def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
         name = grouping.identifier
         pairs.append((name, f"np.arange({units[name]})"))
         pairs.append((f"{name}_term", _list(grouping.terms)))
+        if grouping.partly_centred:
+            pairs.append((f"{name}_rest", _list(grouping.terms[1:])))
         if grouping.correlated:
             pairs.append((f"{name}_term_bis", _list(grouping.terms)))
     return pairs

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 LINE = 100
 _STEP = "    "
-_OPERATORS = (" + ", " * ", " @ ")
+# The operators that bind least come first: a line is broken at these.
+_OPERATORS = ((" + ", " - "), (" * ", " / ", " @ "))
 # What may stand before a statement's expression: a target with = or +=, or return.
 _TARGET = re.compile(r"(\w+ \+?= |return )?")
 
@@ -128,11 +129,12 @@ def split_arguments(text: str) -> list[str]:
 
 
 def _split_at_operators(text: str) -> list[str]:
-    """Split before each operator that is outside brackets."""
-    starts = [
-        at + 1
-        for at, character, depth in _plain_characters(text)
-        if depth == 0 and character == " " and text[at : at + 3] in _OPERATORS
+    """Split before the operators outside brackets, at those that bind least."""
+    spaces = [
+        at for at, character, depth in _plain_characters(text) if (character, depth) == (" ", 0)
     ]
-    edges = [0, *starts, len(text)]
-    return [text[a:b].strip() for a, b in pairwise(edges)]
+    for operators in _OPERATORS:
+        starts = [at + 1 for at in spaces if text[at : at + 3] in operators]
+        if starts:
+            return [text[a:b].strip() for a, b in pairwise([0, *starts, len(text)])]
+    return [text]

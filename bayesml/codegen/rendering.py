@@ -68,6 +68,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             resolved,
             _intercept(resolved),
             _variable("slopes", resolved.slope_priors, "predictor", False),
+            any(_centre(item) != "0" for item in resolved.groupings),
         ).strip(),
         "groupings": [text.strip() for text in groupings],
         "response": _response(resolved),

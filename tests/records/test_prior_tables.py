@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import integrate, stats
+from scipy import stats
 
 import bayesml as bml
 
@@ -141,21 +141,13 @@ def test_weights_of_a_multiple_membership_divide_its_variance(table: pd.DataFram
 
 
 def test_every_grouping_has_a_row(table: pd.DataFrame) -> None:
-    model = bml.cross_classified(table, "score ~ x", groups=["school", "area"])
-    found = rows_of(model)
-    assert {"vpc school", "vpc area"} <= set(found.index)
-    # Three variances with one half-Student-t(4) prior: the median share of one, by integration.
-    density = stats.t(4, scale=1).pdf
-
-    def probability(share: float) -> float:
-        """P(a^2 / (a^2 + b^2 + c^2) < share) of three equal half-Student-t variables."""
-        return integrate.dblquad(
-            lambda b, c: 4 * density(b) * density(c)
-            * (2 * stats.t(4).cdf(np.sqrt(share / (1 - share) * (b**2 + c**2))) - 1),
-            0, 60, 0, 60, epsabs=1e-4,
-        )[0]  # fmt: skip
-
-    assert probability(found.loc["vpc area", "median"]) == pytest.approx(0.5, abs=0.03)
+    # The squares of three equal half-normal SDs divided by their sum: Dirichlet(1/2, 1/2, 1/2).
+    equal = dict.fromkeys(("sd_school", "sd_area", "sigma"), "HalfNormal(2)")
+    model = bml.cross_classified(table, "score ~ x", groups=["school", "area"], priors=equal)
+    quantiles = stats.beta(0.5, 1).ppf([0.055, 0.5, 0.945]).tolist()
+    for name in ("vpc school", "vpc area"):
+        found = rows_of(model).loc[name, ["lower", "median", "upper"]].tolist()
+        assert found == pytest.approx(quantiles, abs=SIMULATED)
 
 
 def test_the_same_table_every_time(table: pd.DataFrame) -> None:
