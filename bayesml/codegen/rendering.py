@@ -59,7 +59,6 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             item,
             _variable(f"sd_{item.identifier}", item.sd_priors, f"{item.identifier}_term", True),
             _grouping_words(item),
-            _centre(item),
         )
         for item in resolved.groupings
     ]
@@ -68,7 +67,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             resolved,
             _intercept(resolved),
             _variable("slopes", resolved.slope_priors, "predictor", False),
-            any(_centre(item) != "0" for item in resolved.groupings),
+            any(item.around for item in resolved.groupings),
         ).strip(),
         "groupings": [text.strip() for text in groupings],
         "response": _response(resolved),
@@ -128,19 +127,6 @@ def _variable(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -> st
         return f'pm.Deterministic("{stem}", {statements[0].code(dims)}, dims="{dims}")'
     stack = f"pt.stack([{', '.join(item.code() for item in statements)}])"
     return f'pm.Deterministic("{stem}", {stack}, dims="{dims}")' if stored else stack
-
-
-def _centre(grouping: ResolvedGrouping) -> str:
-    """Return the coefficients that the centred terms are sampled around, as code."""
-    positions = grouping.centre[: grouping.centred_terms]
-    if all(position < 0 for position in positions):
-        return "0"
-    if len(positions) == 1:
-        return f"beta[{positions[0]}]"
-    if positions == tuple(range(positions[0], positions[0] + len(positions))):
-        return f"beta[{positions[0]}:{positions[-1] + 1}]"
-    items = [f"beta[{position}]" if position >= 0 else "0.0" for position in positions]
-    return f"pt.stack([{', '.join(items)}])"
 
 
 def _grouping_words(grouping: ResolvedGrouping) -> str:

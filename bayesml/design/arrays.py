@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesml.design.resolving import Design
+from bayesml.design.resolving import Design, design_centres
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedSpec
 
@@ -36,8 +36,11 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         data["offset"] = design.offset
     if design.response.trials is not None:
         data["trials"] = design.response.trials
-    for part, grouping in zip(design.varying, resolved.groupings, strict=True):
+    weights = design_centres(design, resolved.groupings)
+    for part, grouping, centre in zip(design.varying, resolved.groupings, weights, strict=True):
         name = grouping.identifier
+        if grouping.around:
+            data[f"centre_{name}"] = centre[:, 0] if grouping.centred_terms == 1 else centre
         data[f"unit_{name}"] = np.array(part.units.index, dtype=np.int64)
         if part.units.weights is not None:
             data[f"weight_{name}"] = np.array(part.units.weights)

@@ -54,33 +54,6 @@ def centred_terms(result: Reliability, units: int) -> tuple[int, str]:
     return 0, f"non-centred: the units' mean reliability is {lowest:.2f}"
 
 
-def centre_positions(
-    terms: Sequence[Sequence[str]],
-    centred: Sequence[int],
-    units: Sequence[int],
-    coefficients: Sequence[str],
-) -> list[tuple[int, ...]]:
-    """Return, per grouping and term, the coefficient that a centred term is sampled around.
-
-    A coefficient and the mean of its centred effects are nearly collinear; sampling the effects
-    around the coefficient parts them (hierarchical centring: Gelfand, Sahu & Carlin 1995,
-    doi:10.1093/biomet/82.3.479). Where several groupings could do so, the one with the fewest
-    units does, since its effects tie up the coefficient the most. -1 stands for none.
-    """
-    taken: dict[str, int] = {}
-    for number in sorted(range(len(terms)), key=lambda position: units[position]):
-        for label in terms[number][: centred[number]]:
-            if label in coefficients:
-                taken.setdefault(label, number)
-    return [
-        tuple(
-            list(coefficients).index(label) if taken.get(label) == number else -1
-            for label in labels
-        )
-        for number, labels in enumerate(terms)
-    ]
-
-
 def working_response(
     spec: ModelSpec, response: Response, offset: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,13 @@
 """From a specification and a table to a resolved specification and arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesml.design.centring import centres
 from bayesml.design.checks import (
     check_baseline,
     check_columns,
@@ -23,7 +24,6 @@ from bayesml.design.default_priors import (
 from bayesml.design.expressions import evaluate
 from bayesml.design.matrices import Matrix, build_matrix
 from bayesml.design.parametrisation import (
-    centre_positions,
     centred_terms,
     reliabilities,
     working_response,
@@ -351,14 +351,18 @@ def _resolve_groupings(
                 reason=reason,
             )
         )
-    centres = centre_positions(
-        [item.terms for item in resolved],
-        [item.centred_terms for item in resolved],
-        [item.units for item in resolved],
-        design.fixed.labels,
-    )
     return tuple(
-        replace(item, centre=centre) for item, centre in zip(resolved, centres, strict=True)
+        replace(item, around=bool(weights.any()))
+        for item, weights in zip(resolved, design_centres(design, resolved), strict=True)
+    )
+
+
+def design_centres(design: Design, groupings: Sequence[ResolvedGrouping]) -> list[np.ndarray]:
+    """Return, per grouping, the weights of the coefficients in the centre of each centred term."""
+    return centres(
+        design.fixed.values,
+        [(part.units, part.terms) for part in design.varying],
+        [item.centred_terms for item in groupings],
     )
 
 

@@ -1,8 +1,8 @@
 """How priors enter the generated source: as arrays of numbers in the data, not as text.
 
 Locations and scales are data, so another table with other numbers has the same source and needs no
-new compilation; shape arguments, and a location of 0 in a vector, stand in the source, where readers
-look first.
+new compilation; shape arguments, and a location of 0 in a vector, stand in the source, where
+readers look first.
 """
 
 from collections.abc import Iterator, Sequence

@@ -28,9 +28,8 @@ class ResolvedGrouping:
     centred_terms : int
         How many of the terms are sampled as they are (centred): all, the first, or none. The
         others are standard normal variables that are scaled afterwards (non-centred).
-    centre : tuple of int
-        Position in the coefficients of each term, -1 for none. A centred term is sampled around
-        its coefficient, which parts the two; one grouping per coefficient does so.
+    around : bool
+        Whether centred terms are sampled around X beta, as far as it is constant within units.
     multiple : bool
         Whether rows may belong to several units.
     sd_priors : tuple of Prior
@@ -50,7 +49,7 @@ class ResolvedGrouping:
     multiple: bool
     sd_priors: tuple[Prior, ...]
     eta: float = 2.0
-    centre: tuple[int, ...] = ()
+    around: bool = False
     reason: str = ""
 
     @property
