@@ -1,8 +1,281 @@
-"""From a resolved specification to a LaTeX equation."""
+"""From a resolved specification to a LaTeX equation: likelihood, predictor, effects and priors.
 
-from bayesml.specs.resolved import ResolvedSpec
+Only commands that LaTeX (amsmath) and matplotlib both know are used, so that the same text can be
+put into a paper and drawn without LaTeX.
+"""
+
+from collections.abc import Sequence
+
+from bayesml.specs.distributions import Prior
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+
+_PER_LINE = 4
+_INDICES = "jklmn"
+# What may not stand inside \text{}; an ampersand would align, wherever it stands.
+_SYMBOLS = {
+    "\\": r"\backslash ",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "^": r"\wedge ",
+    "~": r"\sim ",
+}
+# Distributions whose last argument is an SD: its square is written, as everywhere else.
+_WITH_VARIANCE = ("Normal", "LogNormal")
+_LINKS = {
+    "identity": "{}",
+    "log": r"\log({})",
+    "logit": r"\operatorname{{logit}}({})",
+    "probit": r"\Phi^{{-1}}({})",
+    "cloglog": r"\log(-\log(1 - {}))",
+}
 
 
 def equation(resolved: ResolvedSpec) -> str:
-    r"""Return the model as a LaTeX equation, in an `aligned` environment without `$`."""
-    return r"\begin{aligned}" + resolved.spec.text + r"\end{aligned}"
+    r"""Return the model as a LaTeX equation, in an `aligned` environment without `$`.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+
+    Returns
+    -------
+    str
+        One line each for the likelihood, the linear predictor (continued where it is long), the
+        distribution of each grouping's effects, and every prior with its numbers. The last
+        argument of a normal distribution is its variance, written as the square of its SD.
+
+    Examples
+    --------
+    >>> from bayesml.specs.modelspec import ModelSpec
+    >>> from bayesml.design.sketching import resolve_without_table
+    >>> print(equation(resolve_without_table(ModelSpec("y ~ x"))).splitlines()[1])
+    \text{y}_{i} &\sim \mathrm{Normal}(\mu_{i},\ \sigma^{2}) \\
+    """
+    groups = [_Notation(item, number) for number, item in enumerate(resolved.groupings)]
+    lines = [
+        *_likelihood(resolved),
+        *_predictor(resolved, groups),
+        *(line for group in groups for line in group.distribution()),
+        *_priors(resolved, groups),
+    ]
+    return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
+
+
+def latex_text(label: str) -> str:
+    r"""Return any text as LaTeX for mathematics: in `\text{}`, special characters outside of it.
+
+    Examples
+    --------
+    >>> print(latex_text("mean_score"))
+    \text{mean}\_\text{score}
+    """
+    parts: list[str] = []
+    plain = ""
+    for character in (c if c.isprintable() else " " for c in label):
+        if character in _SYMBOLS:
+            parts += [rf"\text{{{plain}}}" if plain else "", _SYMBOLS[character]]
+            plain = ""
+        else:
+            plain += " and " if character == "&" else character
+    return "".join([*parts, rf"\text{{{plain}}}" if plain else ""])
+
+
+def _likelihood(resolved: ResolvedSpec) -> list[str]:
+    spec = resolved.spec
+    outcome = rf"{latex_text(spec.response)}_{{i}}"
+    kind = resolved.family.response
+    if kind == "ordered":
+        below = _LINKS[spec.link].format(rf"\Pr({outcome} \leq c)")
+        last = len(resolved.categories) - 1
+        return [rf"{below} &= \tau_{{c}} - \eta_{{i}},\quad c = {_up_to(last)}"]
+    if kind == "count":
+        return [rf"{outcome} &\sim \mathrm{{Poisson}}(\lambda_{{i}})"]
+    if kind == "binary" and not resolved.trials:
+        return [rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
+    if kind == "binary":
+        trials = "n_{i}"
+        if isinstance(spec.trials, int):
+            trials = str(spec.trials)
+        elif spec.trials is not None:
+            trials = rf"{latex_text(spec.trials)}_{{i}}"
+        return [rf"{outcome} &\sim \mathrm{{Binomial}}({trials},\ p_{{i}})"]
+    return [rf"{outcome} &\sim \mathrm{{Normal}}(\mu_{{i}},\ \sigma^{{2}})"]
+
+
+def _up_to(last: int) -> str:
+    numbers = ", ".join(str(number) for number in range(1, last + 1))
+    return numbers if last < 4 else rf"1, \ldots, {last}"
+
+
+def _predictor(resolved: ResolvedSpec, groups: "Sequence[_Notation]") -> list[str]:
+    mean = {"real": r"\mu_{i}", "binary": "p_{i}", "count": r"\lambda_{i}", "ordered": ""}
+    inside = mean[resolved.family.response]
+    left = _LINKS[resolved.spec.link].format(inside) if inside else r"\eta_{i}"
+    terms = [_beta(0)] if resolved.intercept else []
+    terms += [
+        rf"{_beta(number)}\,{latex_text(label)}_{{i}}"
+        for number, label in enumerate(resolved.slopes, start=1)
+    ]
+    terms += [term for group in groups for term in group.effects()]
+    terms += _offsets(resolved)
+    pieces = [terms[at : at + _PER_LINE] for at in range(0, len(terms), _PER_LINE)] or [["0"]]
+    first = rf"{left} &= {' + '.join(pieces[0])}"
+    return [first, *(rf"&\quad + {' + '.join(piece)}" for piece in pieces[1:])]
+
+
+def _beta(number: int) -> str:
+    return rf"\beta_{{{number}}}"
+
+
+def _offsets(resolved: ResolvedSpec) -> list[str]:
+    spec = resolved.spec
+    found = [rf"{latex_text(text)}_{{i}}" for text in spec.parts.offsets]
+    if spec.offset is not None:
+        found.append(rf"{latex_text(spec.offset)}_{{i}}")
+    if spec.exposure is not None:
+        found.append(rf"\log({latex_text(spec.exposure)}_{{i}})")
+    return found
+
+
+class _Notation:
+    """How the effects of one grouping are written.
+
+    Parameters
+    ----------
+    grouping : ResolvedGrouping
+    number : int
+        Its place among the groupings, which decides the letter of its index.
+    """
+
+    def __init__(self, grouping: ResolvedGrouping, number: int):
+        self.grouping = grouping
+        self.name = latex_text(grouping.name)
+        self.index = _INDICES[number] if number < len(_INDICES) else f"j_{{{number + 1}}}"
+        start = 0 if grouping.terms[0] == "Intercept" else 1
+        self.numbers = range(start, start + len(grouping.terms))
+
+    def effect(self, number: int, index: str) -> str:
+        """Return one effect: of a term, for a unit."""
+        return rf"u^{{{self.name}}}_{{{number},{index}}}"
+
+    def sd(self, number: int) -> str:
+        """Return the SD of a term."""
+        return rf"\sigma_{{{self.name},{number}}}"
+
+    def effects(self) -> list[str]:
+        """Return the summands of the linear predictor."""
+        index = self.index if self.grouping.multiple else f"{self.index}[i]"
+        summands = [
+            self.effect(number, index)
+            + ("" if label == "Intercept" else rf"\,{latex_text(label)}_{{i}}")
+            for number, label in zip(self.numbers, self.grouping.terms, strict=True)
+        ]
+        if not self.grouping.multiple:
+            return summands
+        inside = " + ".join(summands)
+        inside = f"({inside})" if len(summands) > 1 else inside
+        weight = rf"w^{{{self.name}}}_{{i,{self.index}}}"
+        return [rf"\sum_{{{self.index} \in {self.name}[i]}} {weight}\,{inside}"]
+
+    def blocks(self) -> list[tuple[int, ...]]:
+        """Return the numbers of the terms of each block of the covariance."""
+        found, start = [], 0
+        for size in self.grouping.blocks:
+            found.append(tuple(self.numbers[start : start + size]))
+            start += size
+        return found
+
+    def correlations(self, block: int) -> str:
+        """Return the correlation matrix of a block."""
+        several = sum(size > 1 for size in self.grouping.blocks) > 1
+        return rf"R_{{{self.name}{f',{block + 1}' if several else ''}}}"
+
+    def distribution(self) -> list[str]:
+        """Return the lines of the effects' distribution: blocks are independent of each other."""
+        lines = []
+        for number, block in enumerate(self.blocks()):
+            if len(block) == 1:
+                effect, variance = self.effect(block[0], self.index), rf"{self.sd(block[0])}^{{2}}"
+                lines.append(rf"{effect} &\sim \mathrm{{Normal}}(0,\ {variance})")
+                continue
+            effects = r",\ ".join(self.effect(item, self.index) for item in block)
+            matrix = self.correlations(number)
+            scales = matrix.replace("R", "D", 1)
+            sds = r",\ ".join(self.sd(item) for item in block)
+            lines += [
+                rf"({effects})^{{\top}} &\sim \mathrm{{Normal}}(0,\ {scales}\,{matrix}\,{scales})",
+                rf"{scales} &= \mathrm{{diag}}({sds})",
+            ]
+        return lines
+
+
+def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
+    named: list[tuple[str, Prior]] = []
+    means = _at_means(resolved)
+    if resolved.intercept_prior is not None:
+        left = f"{_beta(0)} + {means}" if means else _beta(0)
+        named.append((left, resolved.intercept_prior))
+    named += [(_beta(number), prior) for number, prior in enumerate(resolved.slope_priors, start=1)]
+    lines = _prior_lines(named)
+    for group in groups:
+        pairs = zip(group.numbers, group.grouping.sd_priors, strict=True)
+        lines += _prior_lines([(group.sd(number), prior) for number, prior in pairs])
+        lines += [
+            rf"{group.correlations(number)} &\sim \mathrm{{LKJ}}({_number(group.grouping.eta)})"
+            for number, size in enumerate(group.grouping.blocks)
+            if size > 1
+        ]
+    for name, prior in resolved.parameter_priors.items():
+        if name == "cutpoints":
+            left = rf"\tau_{{c}} - ({means})" if " + " in means else rf"\tau_{{c}} - {means}"
+            (line,) = _prior_lines([(left if means else r"\tau_{c}", prior)])
+            order = " < ".join(rf"\tau_{{{c}}}" for c in range(1, len(resolved.categories)))
+            lines.append(rf"{line},\quad {order}" if len(resolved.categories) < 6 else line)
+        else:
+            lines += _prior_lines([(rf"\{name}", prior)])
+    return lines
+
+
+def _at_means(resolved: ResolvedSpec) -> str:
+    """Return what the coefficients add at the mean of the predictors."""
+    if not resolved.slopes or not resolved.centred_predictors:
+        return ""
+    if len(resolved.slopes) > _PER_LINE - 1:
+        return rf"\sum_{{p=1}}^{{{len(resolved.slopes)}}} \beta_{{p}}\,\overline{{x}}_{{p}}"
+    return " + ".join(
+        rf"{_beta(number)}\,\overline{{{latex_text(label)}}}"
+        for number, label in enumerate(resolved.slopes, start=1)
+    )
+
+
+def _prior_lines(named: Sequence[tuple[str, Prior]]) -> list[str]:
+    """Return one line for each prior, with the parameters that have it."""
+    by_prior: dict[Prior, list[str]] = {}
+    for name, prior in named:
+        by_prior.setdefault(prior, []).append(name)
+    lines = []
+    for prior, names in by_prior.items():
+        # This prior is one of the variance.
+        squared = prior.distribution == "MLwiN"
+        left = r",\ ".join(f"{name}^{{2}}" if squared else name for name in names)
+        distribution = "InverseGamma" if squared else prior.distribution
+        values = [_number(value) for value in prior.values]
+        if distribution in _WITH_VARIANCE:
+            values[-1] = (
+                rf"({values[-1]})^{{2}}" if "times" in values[-1] else f"{values[-1]}^{{2}}"
+            )
+        numbers = r",\ ".join(values)
+        lines.append(rf"{left} &\sim \mathrm{{{distribution}}}({numbers})")
+    return lines
+
+
+def _number(value: float) -> str:
+    text = f"{value:.4g}"
+    if "e" not in text:
+        return text
+    mantissa, exponent = text.split("e")
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}"
