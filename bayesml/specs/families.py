@@ -256,11 +256,11 @@ def family_named(name: str) -> Family:
     >>> family_named("poisson").links
     ('log',)
     """
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         aliases = {"normal": "gaussian", "bernoulli": "binomial", "cumulative": "ordinal"}
         hint = (
-            f"Write {quoted(aliases[name])}."
-            if name in aliases
+            f"Write {quoted(aliases[str(name)])}."
+            if str(name) in aliases
             else did_you_mean(str(name), list(FAMILIES))
         )
         raise SpecError(

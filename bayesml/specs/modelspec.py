@@ -105,7 +105,7 @@ class ModelSpec:
                     f"{name}= belongs to the family {quoted(family)}, not to "
                     f"{quoted(self.family)}. Leave it out or change the family."
                 )
-        if isinstance(self.trials, int) and self.trials < 1:
+        if isinstance(self.trials, int) and (self.trials < 1 or self.trials is True):
             raise SpecError(f"trials is {self.trials}. Give a positive number or a column.")
         if self.response.startswith("cbind("):
             if record.response != "binary":
