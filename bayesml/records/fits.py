@@ -1,7 +1,6 @@
 """A fit: draws with labels, and everything needed to report on them later, in one file."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -138,7 +137,7 @@ class Fit:
         partial = path.with_name(f".{path.name}.partial")
         try:
             tree.to_netcdf(partial, engine="h5netcdf")
-            os.replace(partial, path)
+            partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise FitError(

@@ -1,7 +1,6 @@
 """Finished chains on disk, so that a killed run can go on where it stopped."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ def write_part(folder: Path, fingerprint: str, chain: "ChainDraws") -> Path:
     partial = folder / f".chain-{chain.chain}.partial.npz"
     with partial.open("wb") as file:
         np.savez(file, head=np.array(json.dumps(head)), allow_pickle=False, **arrays)
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 
