@@ -52,9 +52,11 @@ def run_templates(arguments: Namespace) -> int:
 
 
 def _first_words(text: str) -> str:
-    """Return what a template's first line says of it, without the marks of a comment."""
-    lines = (line.strip(" \t#\"'") for line in text.splitlines())
-    return next((line for line in lines if line), "")
+    """Return what a template says of itself first: its first comment, or its docstring's start."""
+    if text.startswith("#"):
+        return text.splitlines()[0].strip("# ")
+    title = text.strip().removeprefix('"""').partition("\n\n")[0].partition('"""')[0]
+    return " ".join(title.split())
 
 
 def run_new(arguments: Namespace) -> int:

@@ -1,6 +1,8 @@
 """The commands that sample: fit, demo."""
 
 import shlex
+import shutil
+import textwrap
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,7 +93,7 @@ def _how_to_resume(arguments: Namespace, parts: Path) -> str:
 def _verdict(fit: "Fit") -> str:
     from bayesml.posterior.diagnosis import diagnose
 
-    return str(diagnose(fit))
+    return wrapped(str(diagnose(fit)))
 
 
 def run_demo(arguments: Namespace) -> int:
@@ -131,18 +133,37 @@ def results_text(fit: "Fit", prob: float = 0.89) -> str:
     """Return the verdict, the coefficients, the variances and their partition as text."""
     from bayesml.posterior.components import variance_components
     from bayesml.posterior.partition import vpc
-    from bayesml.posterior.summaries import summary
+    from bayesml.posterior.summaries import interval_words, summary
     from bayesml.reporting.estimates import component_table, estimate_table
-    from bayesml.reporting.tables import share_text
+    from bayesml.reporting.sections import scale_words
 
-    interval = f"{share_text(prob)} equal-tailed intervals"
-    parts = [
-        ("", _verdict(fit)),
-        (f"Coefficients, {interval}", estimate_table(summary(fit, prob), prob).text),
-        (
-            f"Variance components, {interval}",
-            component_table(variance_components(fit, prob), prob).text,
-        ),
-        (f"Variance partition, {interval}", estimate_table(vpc(fit, prob=prob), prob).text),
-    ]
-    return "\n\n".join(f"{title}\n{text}".strip() for title, text in parts)
+    shares = vpc(fit, prob=prob)
+    interval = interval_words(prob)
+    parts = (
+        ("Coefficients", "", estimate_table(summary(fit, prob, ["beta"]), prob)),
+        ("Variance components", "", component_table(variance_components(fit, prob), prob)),
+        ("Variance partition (VPC)", f" {scale_words(shares)}", estimate_table(shares, prob)),
+    )
+    return "\n\n".join(
+        [
+            _verdict(fit),
+            *(
+                f"{wrapped(f'{title}, with the {interval}.{words}')}\n{table.text}"
+                for title, words, table in parts
+            ),
+        ]
+    )
+
+
+def wrapped(text: str) -> str:
+    """Return a text with its sentences folded at the width of the terminal; tables stay whole."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    lines = []
+    for line in text.splitlines():
+        # Two blanks in a row are the gap between two columns.
+        if len(line) <= width or "  " in line.strip():
+            lines.append(line)
+        else:
+            indent = "  " if line.startswith("- ") else ""
+            lines += textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    return "\n".join(lines)

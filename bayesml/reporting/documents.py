@@ -1,5 +1,6 @@
 """A fit as one HTML page that holds everything it shows."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from bayesml.errors import FitError, quoted
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.intervals import checked_prob
 from bayesml.records.fits import Fit
-from bayesml.reporting.equation_pictures import equation_picture
 from bayesml.reporting.estimates import FormattedTable
+from bayesml.reporting.pictures import equation_picture
 from bayesml.reporting.sections import (
     CaptionedTable,
     chains_section,
@@ -86,6 +87,11 @@ def report(fit: Fit, path: str | Path = "report.html", prob: float = 0.89) -> Pa
     >>> bml.report(fit, "exam.html")  # doctest: +SKIP
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FitError(
+            f"There is no folder {quoted(str(path.parent))} for the report {quoted(path.name)}. "
+            "Make it, or choose another."
+        )
     text = page(fit, checked_prob(prob))
     try:
         path.write_text(text, encoding="utf-8")
@@ -190,9 +196,9 @@ def methods_text(fit: Fit, prob: float) -> str:
     facts, sizes, versions = fit.facts, fit.posterior.sizes, fit.versions
     tune = fit.data.attrs.get("tune")
     warm_up = f" after {int(tune):,} warm-up draws each" if tune is not None else ""
-    changed = sum(origin != "default" for _, _, origin in facts.priors)
-    priors = "default weakly informative priors" + (
-        f", {changed} of which were set by hand" if changed else ""
+    chosen = [name for name, _, origin in facts.priors if origin != "default"]
+    priors = "weakly informative default priors" + (
+        f", except that of {listed_words(chosen)}" if chosen else ""
     )
     left_out = facts.rows_in_table - facts.rows
     rows = f"{facts.rows:,} rows" + (
@@ -206,3 +212,18 @@ def methods_text(fit: Fit, prob: float) -> str:
         f"Convergence was judged by rank-normalised R-hat and effective sample sizes. We report "
         f"posterior means with {interval_words(prob)}s."
     )
+
+
+def listed_words(names: Sequence[str], most: int = 4) -> str:
+    """Return names in words, the last ones as a count where there are more than `most`.
+
+    Examples
+    --------
+    >>> listed_words(["a"]), listed_words(["a", "b", "c"]), listed_words(list("abcdef"))
+    ('a', 'a, b and c', 'a, b, c and 3 others')
+    """
+    if len(names) == 1:
+        return names[0]
+    if len(names) <= most:
+        return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} others"

@@ -1,10 +1,8 @@
 """Figures of a fit, as Figure objects of their own: pyplot's state is neither used nor changed."""
 
 import warnings
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.reporting.draws import Quantity, coefficients_of, spreads_of
+from bayesml.reporting.pictures import data_uri
 from bayesml.reporting.tables import share_text, shortened
 from bayesml.specs.distributions import parse_prior
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_UNITS = 60
+MOST_UNITS = 70
 MOST_PANELS = 4
 WIDTH = 8.1
 INK, QUIET, ACCENT = "#1f2a37", "#8a94a3", "#1d6f8f"
@@ -57,12 +56,6 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def bounds(draws: np.ndarray, prob: float) -> tuple[float, float]:
-    """Return the equal-tailed interval of draws."""
-    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2])
-    return float(lower), float(upper)
-
-
 @_styled()
 def coefficient_plot(fit: Fit, prob: float = 0.89) -> "Figure | None":
     """Return a forest plot of the coefficients, None where there is none but the intercept."""
@@ -71,8 +64,7 @@ def coefficient_plot(fit: Fit, prob: float = 0.89) -> "Figure | None":
         return None
     figure, (axes,) = _figure(0.55 + 0.28 * len(quantities) + 0.35, 1)
     rows = np.arange(len(quantities), dtype=float)[::-1]
-    for row, item in zip(rows, quantities, strict=True):
-        _interval(axes, row, item.draws, prob)
+    _intervals(axes, rows, np.stack([item.draws.ravel() for item in quantities], axis=1), prob)
     _zero_line(axes)
     _rows(axes, rows, [item.label for item in quantities])
     axes.set_ylim(-0.6, len(quantities) - 0.4)
@@ -114,8 +106,7 @@ def caterpillar(fit: Fit, grouping: str, prob: float = 0.89, most: int = MOST_UN
     figure, panels = _figure(0.9 + 0.145 * len(shown), len(terms), share_rows=True)
     rows = np.arange(len(shown), dtype=float)
     for panel, (axes, term) in enumerate(zip(panels, terms, strict=True)):
-        for row, unit in zip(rows, shown, strict=True):
-            _interval(axes, row, draws[:, unit, panel], prob, thin=True)
+        _intervals(axes, rows, draws[:, shown, panel], prob, thin=True)
         _zero_line(axes)
         axes.set_title(shortened(term, 40), parse_math=False)
         axes.set_ylim(-1, len(shown))
@@ -191,8 +182,7 @@ def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
     draws = np.asarray(draws, dtype=float)
     if len(draws) < 2 or np.ptp(draws) == 0:
         return np.zeros_like(grid)
-    estimate = gaussian_kde(draws)
-    return estimate(grid) + estimate(-grid)
+    return gaussian_kde(draws)(np.concatenate([grid, -grid])).reshape(2, -1).sum(axis=0)
 
 
 @_styled()
@@ -229,9 +219,7 @@ def chain_plot(quantities: Sequence[Quantity]) -> "Figure":
 @_styled()
 def picture(figure: "Figure") -> str:
     """Return a figure as a data URI that holds everything it needs."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True, dpi=120)
-    return f"data:image/svg+xml;base64,{b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_uri(figure, dpi=120)
 
 
 def _figure(
@@ -248,20 +236,20 @@ def _colour(number: int) -> str:
     return CHAIN_COLOURS[number % len(CHAIN_COLOURS)]
 
 
-def _interval(axes: "Axes", row: float, draws: np.ndarray, prob: float, thin: bool = False) -> None:
-    lower, upper = bounds(draws, prob)
-    colour = ACCENT if lower > 0 or upper < 0 or not thin else QUIET
-    axes.plot([lower, upper], [row, row], color=colour, lw=0.9 if thin else 1.3)
+def _intervals(
+    axes: "Axes", rows: np.ndarray, draws: np.ndarray, prob: float, thin: bool = False
+) -> None:
+    """Draw the median and interval of each column of draws, one row each."""
+    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    marked = (lower > 0) | (upper < 0) | (not thin)
+    colours = [ACCENT if mark else QUIET for mark in marked]
+    axes.hlines(rows, lower, upper, colors=colours, lw=0.9 if thin else 1.3)
     if not thin:
-        axes.plot(bounds(draws, 0.5), [row, row], color=colour, lw=3.6, solid_capstyle="butt")
-    axes.plot(
-        [float(np.median(draws))],
-        [row],
-        "o",
-        color=colour,
-        ms=2.4 if thin else 4.5,
-        markeredgecolor="white",
-        markeredgewidth=0.2 if thin else 0.8,
+        first, third = np.quantile(draws, [0.25, 0.75], axis=0)
+        axes.hlines(rows, first, third, colors=colours, lw=3.6)
+    size, edge = (6, 0.2) if thin else (22, 0.8)
+    axes.scatter(
+        np.median(draws, axis=0), rows, size, colours, edgecolors="white", lw=edge, zorder=3
     )
 
 

@@ -285,10 +285,11 @@ def partition_section(fit: Fit, prob: float) -> Section:
                 estimate_table(correlations, prob, SHARES),
             )
         )
-    return Section((_scale_words(shares),), tuple(tables))
+    return Section((scale_words(shares),), tuple(tables))
 
 
-def _scale_words(shares: pd.DataFrame) -> str:
+def scale_words(shares: pd.DataFrame) -> str:
+    """Return on which scale, and at which covariate values, shares of the variance hold."""
     words = (
         "Shares are of the variance of the latent scale."
         if shares.attrs.get("scale") == "latent"

@@ -1,11 +1,25 @@
-"""A LaTeX equation as a picture, as far as matplotlib's own typesetting goes."""
+"""Pictures inside the page: figures, and equations as far as matplotlib's typesetting goes."""
 
 import re
 from base64 import b64encode
-from io import BytesIO
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SIZE = 13
 _LINE_HEIGHT = 0.36
+
+
+def data_uri(figure: "Figure", **options: Any) -> str:
+    """Return a figure as an SVG picture inside a data URI, the same for the same figure."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True, **options)
+    # What stands before the picture names a DTD on a server, which nobody needs.
+    text = buffer.getvalue()
+    svg = text[text.index("<svg") :].encode("utf-8")
+    return f"data:image/svg+xml;base64,{b64encode(svg).decode('ascii')}"
 
 
 def equation_picture(latex: str) -> str:
@@ -46,19 +60,10 @@ def equation_picture(latex: str) -> str:
                         fontsize=_SIZE,
                         color="#1f2a37",
                     )
-        buffer = BytesIO()
         try:
-            figure.savefig(
-                buffer,
-                format="svg",
-                bbox_inches="tight",
-                pad_inches=0.02,
-                transparent=True,
-                metadata={"Date": None},
-            )
+            return data_uri(figure, bbox_inches="tight", pad_inches=0.02)
         except ValueError:
             return ""
-    return f"data:image/svg+xml;base64,{b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _lines(latex: str) -> list[tuple[str, str]]:
