@@ -1,0 +1,283 @@
+"""What every builder shares: its options, and the steps from arguments to a model."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from numbers import Integral
+from typing import Any, TypedDict
+
+import pandas as pd
+
+from bayesml.errors import BayesmlWarning, FormulaError, SpecError, did_you_mean, quoted
+from bayesml.records.argument_checks import plain_value, require_flag, require_names
+from bayesml.records.modelling import Model, make_model
+from bayesml.specs.formulas import FormulaParts, parse_formula
+from bayesml.specs.groupings import Grouping, Parametrisation
+from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.parsing import Number, name_text, parse, unparse
+from bayesml.tables.relations import codes_of, nesting, relation
+
+
+class Options(TypedDict, total=False):
+    """Arguments that all builders share.
+
+    Attributes
+    ----------
+    family : {"gaussian", "binomial", "poisson", "ordinal"}
+        Likelihood; default gaussian.
+    link : str
+        Link; default the family's first.
+    trials : str or int
+        Column or number of binomial trials; the outcome is then the number of successes.
+    exposure : str
+        Column of a Poisson exposure; its log is added to the linear predictor.
+    offset : str
+        Column of an offset on the link scale.
+    categories : sequence
+        Order of an ordinal outcome's categories, lowest first.
+    success : str
+        Value of a two-valued text outcome that counts as 1.
+    priors : mapping of str to str, or "mlwin"
+        Priors that differ from the defaults, by key; "mlwin" replicates MLwiN's on variances.
+    baseline : mapping of str to str
+        Baseline level by column.
+    correlated : bool
+        Whether the varying terms of a grouping are correlated; default True.
+    parametrisation : {"auto", "centred", "partly centred", "non-centred"} or mapping
+        For all groupings or by grouping; default "auto".
+    """
+
+    family: str
+    link: str
+    trials: str | int
+    exposure: str
+    offset: str
+    categories: Sequence[Any]
+    success: str
+    priors: Mapping[str, str] | str
+    baseline: Mapping[str, str]
+    correlated: bool
+    parametrisation: Parametrisation | Mapping[str, Parametrisation]
+
+
+# What an option may be, and how a message says so.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "family": ((str,), "the name of a family"),
+    "link": ((str,), "the name of a link"),
+    "trials": ((str, Integral), "a column or a whole number"),
+    "exposure": ((str,), "a column"),
+    "offset": ((str,), "a column"),
+    "categories": ((Iterable,), "a list of categories, lowest first"),
+    "priors": ((Mapping, str), "a mapping such as {'sd_school': 'HalfNormal(0.5)'}, or 'mlwin'"),
+    "baseline": ((Mapping,), "a mapping such as {'sex': 'male'}"),
+    "parametrisation": ((str, Mapping), "'auto', 'centred' and the like, or a mapping by grouping"),
+}
+
+
+def build_model(
+    structure: str,
+    frame: pd.DataFrame,
+    formula: str,
+    groupings: Sequence[Grouping],
+    options: Options,
+    notes: Sequence[str] = (),
+) -> Model:
+    """Return the model of these groupings with the options that all builders share.
+
+    Raises
+    ------
+    TableError, SpecError
+        The table, the formula or an option cannot be used.
+    """
+    given = _checked(structure, options)
+    parts = parts_without_bars(formula)
+    form = given.get("parametrisation", "auto")
+    if isinstance(form, Mapping):
+        for name in form:
+            _require_grouping(name, [grouping.name for grouping in groupings], "parametrisation")
+    spec = ModelSpec(
+        formula=parts.text,
+        groupings=tuple(_adjusted(grouping, given) for grouping in groupings),
+        family=given.get("family", "gaussian"),
+        link=given.get("link", ""),
+        structure=structure,
+        trials=plain_value(given.get("trials"), "trials"),
+        exposure=given.get("exposure"),
+        offset=given.get("offset"),
+        categories=_categories(given),
+        success=str(given["success"]) if "success" in given else None,
+        priors=_priors(given),
+        baseline=tuple(
+            sorted((str(key), str(value)) for key, value in given.get("baseline", {}).items())
+        ),
+    )
+    return announced(make_model(spec, frame, tuple(notes)))
+
+
+def _checked(structure: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, each of a type that it may have."""
+    for key in options:
+        if key not in Options.__annotations__:
+            raise SpecError(
+                f"{structure} has no argument {quoted(key)}. "
+                f"{did_you_mean(key, list(Options.__annotations__))}"
+            )
+    given = {key: value for key, value in options.items() if value is not None}
+    for key in [key for key in _KINDS if key in given]:
+        value, (kinds, words) = given[key], _KINDS[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise SpecError(
+                f"{key} is {quoted(value)} of type {type(value).__name__}. Give {words}."
+            )
+    require_flag(given.get("correlated", True), "correlated")
+    return given
+
+
+def announced(built: Model) -> Model:
+    """Warn of everything that the reader must know, and return the model."""
+    for note in built.notes:
+        warnings.warn(note, BayesmlWarning, stacklevel=4)
+    return built
+
+
+def _adjusted(grouping: Grouping, options: Mapping[str, Any]) -> Grouping:
+    changes: dict[str, Any] = {}
+    if "correlated" in options:
+        changes["correlated"] = options["correlated"]
+    form = options.get("parametrisation", "auto")
+    if isinstance(form, Mapping):
+        form = form.get(grouping.name, "auto")
+    if form != "auto":
+        changes["parametrisation"] = form
+    return replace(grouping, **changes)
+
+
+def parts_without_bars(formula: str) -> FormulaParts:
+    """Return the parts of a formula that has no groupings.
+
+    Raises
+    ------
+    FormulaError
+    """
+    parts = parse_formula(formula)
+    if parts.groupings:
+        raise FormulaError(
+            f"The formula {quoted(formula)} has bars, but this builder takes its groupings by "
+            "argument. Use bml.model(table, formula), or leave the bars out."
+        )
+    return parts
+
+
+def _priors(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    priors = options.get("priors", {})
+    if isinstance(priors, str):
+        if priors != "mlwin":
+            raise SpecError(f"priors is {quoted(priors)}. Give {_KINDS['priors'][1]}.")
+        priors = {"sd": "mlwin"}
+        if options.get("family", "gaussian") == "gaussian":
+            priors["sigma"] = "mlwin"
+    return tuple(sorted((str(key), value) for key, value in priors.items()))
+
+
+def _categories(options: Mapping[str, Any]) -> tuple[Any, ...]:
+    values = options.get("categories", ())
+    if isinstance(values, str):
+        raise SpecError(f"categories is the text {quoted(values)}. Give a list of categories.")
+    return tuple(plain_value(value, "categories") for value in values)
+
+
+def slopes_by_grouping(slopes: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """Return the varying slopes of each grouping that has some.
+
+    Raises
+    ------
+    SpecError
+    """
+    if slopes is None:
+        return {}
+    if not isinstance(slopes, Mapping):
+        raise SpecError(
+            f"slopes is {quoted(str(slopes))}. With several groupings say which: "
+            f"slopes={{{names[0]!r}: ['x']}}."
+        )
+    for name in slopes:
+        _require_grouping(name, names, "slopes")
+    return slopes
+
+
+def _require_grouping(name: Any, names: Sequence[str], argument: str) -> None:
+    if name not in names:
+        raise SpecError(
+            f"{argument} names {quoted(name)}, which is not a grouping of this model. "
+            f"{did_you_mean(str(name), list(names))}"
+        )
+
+
+def varying_terms(slopes: Any, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the varying terms as one block; a column's name is a term however odd it is.
+
+    Raises
+    ------
+    SpecError
+    """
+    items = [slopes] if isinstance(slopes, str) else require_names(slopes, "slopes", "['x']")
+    texts = []
+    for item in items:
+        node = None if item in frame.columns else parse(item)
+        if isinstance(node, Number):
+            raise SpecError(
+                f"slopes holds {quoted(item)}. Give predictors; the intercept varies anyway."
+            )
+        texts.append(name_text(item) if node is None else unparse(node))
+    return (" + ".join(["1", *texts]),)
+
+
+def nested_order(inner: str, outer: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
+    """Return two groupings as the data order them, inner first, with notes on what was changed."""
+    notes: list[str] = []
+    found = nesting(frame[inner], frame[outer])
+    if found == "outer in inner":
+        inner, outer = outer, inner
+        notes.append(
+            f"The units of {quoted(inner)} lie within those of {quoted(outer)}, so "
+            f"{quoted(inner)} was taken as the inner grouping."
+        )
+    elif found == "crossed":
+        notes.append(
+            f"Labels of {quoted(inner)} occur in several units of {quoted(outer)} and were taken "
+            "as different units there. Use cross_classified if they are the same units."
+        )
+    return inner, outer, notes
+
+
+def repeated_occasion_notes(frame: pd.DataFrame, unit: str, time: str) -> list[str]:
+    """Return a note where a unit has two rows of one time."""
+    repeated = frame.dropna(subset=[unit, time]).duplicated(subset=[unit, time])
+    if not repeated.any():
+        return []
+    return [
+        f"{int(repeated.sum())} rows repeat an occasion: the same {quoted(unit)} and "
+        f"{quoted(time)} as another row."
+    ]
+
+
+def implicit_label_notes(groupings: Sequence[Grouping], frame: pd.DataFrame) -> list[str]:
+    """Return a note for labels that look recycled: class 1, 2, 3 in every school."""
+    columns = [
+        grouping.columns[0]
+        for grouping in groupings
+        if len(grouping.columns) == 1 and grouping.columns[0] in frame.columns
+    ]
+    notes = []
+    for first, second in combinations(dict.fromkeys(columns), 2):
+        if not (frame[first].notna() & frame[second].notna()).any():
+            continue
+        found = relation(codes_of(frame[first], first), codes_of(frame[second], second))
+        if found.kind == "implicitly labelled":
+            notes.append(
+                f"{found} They were taken as the same units everywhere. If each unit of "
+                f"{quoted(found.outer)} has units of its own, use three_level, or write "
+                f"({found.outer}/{found.inner}) in a formula."
+            )
+    return notes
