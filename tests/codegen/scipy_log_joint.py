@@ -147,18 +147,18 @@ def effects_log_density(
     values: Mapping[str, np.ndarray],
     sd_scales: np.ndarray,
     eta: float,
-    standardised: bool,
-    sd_prior: Callable[[int, float, float], float] | None = None,
+    form: str,
 ) -> float:
     """Density of a grouping's SDs, Cholesky factors and effects.
 
     Non-centred, the density is that of the standardised effects: the effects' own density times
-    the Jacobian |Cholesky factor of Sigma|, once per unit.
+    the Jacobian |Cholesky factor of Sigma|, once per unit. Partly centred, the first effect is
+    not standardised, and its SD leaves the Jacobian.
     """
     sd, effects = values[f"sd_{grouping.name}"], values[f"u_{grouping.name}"]
     total = 0.0
-    for number, (value, scale) in enumerate(zip(sd, sd_scales, strict=True)):
-        total += (sd_prior or (lambda n, x, s: half_student_t(x, 4, s)))(number, value, scale)
+    for value, scale in zip(sd, sd_scales, strict=True):
+        total += half_student_t(value, 4, scale)
     for block in grouping.blocks:
         correlation = np.eye(len(block))
         if len(block) > 1:
@@ -169,8 +169,10 @@ def effects_log_density(
             total += float(
                 stats.multivariate_normal.logpdf(effect, np.zeros(len(block)), covariance)
             )
-            if standardised:
+            if form != "centred":
                 total += 0.5 * float(np.linalg.slogdet(covariance)[1])
+            if form == "partly centred" and 0 in block:
+                total -= float(np.log(sd[0]))
     return total
 
 
@@ -205,7 +207,7 @@ def log_joint(
     groupings: list[Members],
     values: Mapping[str, np.ndarray],
     labels: Mapping[str, list[Any]],
-    standardised: bool,
+    form: str,
     offset: Callable[[Row], float] = lambda row: 0.0,
 ) -> float:
     """The log-joint density under the default priors, at parameters on the user's scale."""
@@ -241,7 +243,7 @@ def log_joint(
                 for name, sd in zip(grouping.terms, z_sd, strict=True)
             ]
         )
-        total += effects_log_density(grouping, values, scales, 2.0, standardised)
+        total += effects_log_density(grouping, values, scales, 2.0, form)
     eta = linear_predictors(table, coefficients, predictors, groupings, values, labels, offset)
     total += sum(
         outcome.density(row, value, values)

@@ -23,7 +23,8 @@ from tests.codegen.scipy_log_joint import (
 TOLERANCE = 1e-8
 
 STRUCTURES = ("two_level", "three_level", "cross_classified", "multiple_membership", "longitudinal")
-FORMS = tuple(product((True, False), (True, False)))  # correlated, centred
+CENTRED, PARTLY, NON_CENTRED = "centred", "partly centred", "non-centred"
+FORMS = tuple(product((True, False), (CENTRED, PARTLY, NON_CENTRED)))  # correlated, form
 
 
 @pytest.fixture(autouse=True)
@@ -183,10 +184,10 @@ class Density:
         return {name: list(values) for name, values in self.pymc.coords.items()}
 
 
-# Every structure with every family and link, in one of the four forms in turn, so that every
-# structure and every family has all four; the rest of the product takes minutes.
+# Every structure with every family and link, in one of the six forms in turn, so that every
+# structure has all six; the rest of the product takes minutes.
 CORE = {
-    (structure, family, FORMS[(i + j) % 4])
+    (structure, family, FORMS[(i + j) % 6])
     for i, structure in enumerate(STRUCTURES)
     for j, family in enumerate(OUTCOMES)
 }
@@ -204,11 +205,11 @@ CORE = {
     ],
 )
 def test_log_density_equals_scipys(
-    structure: str, family: str, form: tuple[bool, bool], table: pd.DataFrame
+    structure: str, family: str, form: tuple[bool, str], table: pd.DataFrame
 ) -> None:
-    correlated, centred = form
+    correlated, parametrisation = form
     outcome = OUTCOMES[family]
-    options = {**outcome.options, "parametrisation": "centred" if centred else "non-centred"}
+    options = {**outcome.options, "parametrisation": parametrisation}
     made, groupings = case(structure, table, outcome.formula_left, correlated, options)
     density = Density(made)
     rng = np.random.default_rng(3)
@@ -222,26 +223,26 @@ def test_log_density_equals_scipys(
             groupings,
             values,
             density.labels(),
-            standardised=not centred,
+            form=parametrisation,
         )
         assert np.isfinite(expected)
         assert found == pytest.approx(expected, rel=TOLERANCE)
 
 
 GRADIENTS = [
-    (STRUCTURES[number % 5], family, FORMS[number % 4]) for number, family in enumerate(OUTCOMES)
+    (STRUCTURES[number % 5], family, FORMS[number % 6]) for number, family in enumerate(OUTCOMES)
 ] + [("three_level", "gaussian", form) for form in FORMS]
 
 
 @pytest.mark.parametrize(("structure", "family", "form"), GRADIENTS, ids=str)
 def test_gradient_is_finite_at_the_initial_point(
-    structure: str, family: str, form: tuple[bool, bool], table: pd.DataFrame
+    structure: str, family: str, form: tuple[bool, str], table: pd.DataFrame
 ) -> None:
     import pytensor
 
-    correlated, centred = form
+    correlated, parametrisation = form
     outcome = OUTCOMES[family]
-    options = {**outcome.options, "parametrisation": "centred" if centred else "non-centred"}
+    options = {**outcome.options, "parametrisation": parametrisation}
     made, _ = case(structure, table, outcome.formula_left, correlated, options)
     model = made.to_pymc()
     start = model.initial_point()

@@ -39,7 +39,7 @@ def compared(
     made: bml.Model,
     table: pd.DataFrame,
     groupings: list[Members],
-    standardised: bool,
+    form: str,
     correction: Callable[[dict[str, np.ndarray]], float] = lambda values: 0.0,
     offset: Callable[[Any], float] = lambda row: 0.0,
 ) -> None:
@@ -55,13 +55,13 @@ def compared(
             groupings,
             values,
             density.labels(),
-            standardised,
+            form,
             offset,
         )
         assert found == pytest.approx(expected + correction(values), rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("form", ["centred", "non-centred"])
+@pytest.mark.parametrize("form", ["centred", "partly centred", "non-centred"])
 def test_bars_of_one_grouping_have_a_block_diagonal_covariance(
     form: str, table: pd.DataFrame
 ) -> None:
@@ -72,19 +72,24 @@ def test_bars_of_one_grouping_have_a_block_diagonal_covariance(
     )
     assert made.resolved.groupings[0].blocks == (2, 1)
     terms = {**TERMS, "week": lambda row: row.week}
-    compared(made, table, [Members("school", _school, terms, sizes=(2, 1))], form == "non-centred")
+    compared(made, table, [Members("school", _school, terms, sizes=(2, 1))], form)
 
 
 def test_the_correlation_prior_is_the_users(table: pd.DataFrame) -> None:
     """Eta enters by det(R)^(eta - 1) and its constant: for two terms a beta density on (-1, 1)."""
-    made = bml.model(table, "score ~ x + sex + (x | school)", priors={"corr_school": "LKJ(5)"})
+    made = bml.model(
+        table,
+        "score ~ x + sex + (x | school)",
+        priors={"corr_school": "LKJ(5)"},
+        parametrisation="non-centred",
+    )
 
     def correction(values: dict[str, np.ndarray]) -> float:
         share = (values["corr_school"][0, 1] + 1) / 2
         return float(stats.beta.logpdf(share, 5, 5) - stats.beta.logpdf(share, 2, 2))
 
     members = [Members("school", _school, TERMS)]
-    compared(made, table, members, not made.resolved.groupings[0].centred, correction)
+    compared(made, table, members, "non-centred", correction)
 
 
 REAL = {
@@ -139,10 +144,10 @@ def test_every_prior_has_scipys_density(real: str, positive: str, table: pd.Data
             changed += POSITIVE[positive](sd) - half_student_t(sd, 4, scale)
         return float(changed)
 
-    compared(made, table, [Members("school", _school, TERMS, False)], False, correction)
+    compared(made, table, [Members("school", _school, TERMS, False)], "centred", correction)
 
 
-@pytest.mark.parametrize("form", ["centred", "non-centred"])
+@pytest.mark.parametrize("form", ["centred", "partly centred", "non-centred"])
 def test_elements_of_one_vector_may_have_different_distributions(
     form: str, table: pd.DataFrame
 ) -> None:
@@ -167,7 +172,7 @@ def test_elements_of_one_vector_may_have_different_distributions(
         )
 
     members = [Members("school", _school, TERMS)]
-    compared(made, table, members, form == "non-centred", correction)
+    compared(made, table, members, form, correction)
 
 
 def test_mlwin_for_the_whole_model(table: pd.DataFrame) -> None:
@@ -183,7 +188,7 @@ def test_mlwin_for_the_whole_model(table: pd.DataFrame) -> None:
         )
 
     members = [Members("school", _school, {"Intercept": lambda row: 1.0})]
-    compared(made, table, members, False, correction)
+    compared(made, table, members, "centred", correction)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +204,7 @@ def test_models_with_few_or_no_coefficients(formula: str, table: pd.DataFrame) -
     found, values = density.at(density.point(rng))
     members = [Members("school", _school, {"Intercept": lambda row: 1.0})]
     expected = log_joint(
-        OUTCOMES["gaussian"], table, predictors, members, values, density.labels(), False
+        OUTCOMES["gaussian"], table, predictors, members, values, density.labels(), "centred"
     )
     assert found == pytest.approx(expected, rel=TOLERANCE)
 
@@ -214,7 +219,7 @@ def test_models_with_few_or_no_coefficients(formula: str, table: pd.DataFrame) -
 def test_offsets_add_up(formula: str, options: dict[str, str], table: pd.DataFrame) -> None:
     made = bml.two_level(table, formula, group="school", parametrisation="centred", **options)
     members = [Members("school", _school, {"Intercept": lambda row: 1.0})]
-    compared(made, table, members, False, offset=lambda row: float(np.log(row.days) + row.week))
+    compared(made, table, members, "centred", offset=lambda row: float(np.log(row.days) + row.week))
 
 
 def test_transforms_are_those_that_the_priors_assume(table: pd.DataFrame) -> None:
