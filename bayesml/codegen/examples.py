@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from math import ceil
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def _places(resolved: ResolvedSpec) -> list[_Place]:
         if grouping.multiple:
             units, lines = _MEMBERSHIP_UNITS, _membership(name, slots[grouping.name])
         elif inner:
-            units = inner[-1].units // 4
+            units = ceil(inner[-1].units / 4)
             lines = [f"unit_{name} = {inner[-1].index} // 4  # {units} units"]
         elif not any(place.lines and "obs //" in place.lines[0] for place in places):
             size = 6 if resolved.spec.structure == "longitudinal" else 5
@@ -257,6 +258,11 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
     by_name = {place.grouping.identifier: place for place in places}
     for grouping in resolved.groupings:
         name = grouping.identifier
+        if grouping.around:
+            # Effects that are sampled around 0 are the same model; a table's weights sample better.
+            terms = "" if grouping.centred_terms == 1 else f"{grouping.centred_terms}, "
+            shape = f"({by_name[name].units}, {terms}{len(resolved.coefficients)})"
+            pairs.append((f"centre_{name}", f"np.zeros({shape})"))
         pairs.append((f"unit_{name}", by_name[name].index))
         pairs += [(f"weight_{name}", f"weight_{name}")] if grouping.multiple else []
         pairs += [] if grouping.intercept_only else [(f"terms_{name}", f"terms_{name}")]

@@ -71,9 +71,9 @@ def _fold_bracket(code: str, indent: str, end: str = "") -> list[str]:
     if not pairs:
         return [indent + code + end]
     first, last = pairs[-1]
-    # `(a * b).sum(axis=-1)`, too long up to the last bracket: break in the one before the method.
-    method = re.search(r"[)\]](\.\w+)$", code[:first])
-    if method and len(pairs) > 1 and len(indent) + first >= LINE:
+    # `(a * b).sum(axis=-1)`, too long up to the last bracket: break in the one before it.
+    follows = re.search(r"[)\]](\.\w+)?$", code[:first])
+    if follows and len(pairs) > 1 and len(indent) + first >= LINE:
         first, last = pairs[-2]
     # A call's arguments share a line where they fit; the items of a list or tuple never do.
     display = not re.search(r"[\w)\]]$", code[:first])

@@ -95,6 +95,7 @@ columns = ["school"]
 [[groupings]]
 name = "classroom"
 columns = ["school", "classroom"]
+# Only the intercept varies over classrooms.
 terms = ["1"]
 
 # The outer grouping.
@@ -119,6 +120,7 @@ columns = ["primary"]
 [[groupings]]
 name = "secondary"
 columns = ["secondary"]
+# Only the intercept varies over secondary schools.
 terms = ["1"]
 """,
     ),

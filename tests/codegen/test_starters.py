@@ -1,0 +1,81 @@
+"""Starting points: commented TOML texts whose entries all work."""
+
+import re
+
+import pytest
+
+from bayesml.codegen.starters import starter_spec, starter_structures, starter_toml
+from bayesml.design.sketching import resolve_without_table
+from bayesml.errors import SpecError
+from bayesml.specs.families import FAMILIES
+from bayesml.specs.model_files import spec_from_toml
+
+ALL = [(structure, family) for structure in starter_structures() for family in FAMILIES]
+ENTRY = re.compile(r"^# (\"[^\"]+\"|\w+) = ")
+
+
+@pytest.mark.parametrize(("structure", "family"), ALL)
+def test_the_text_is_the_spec(structure: str, family: str) -> None:
+    spec = starter_spec(structure, family)
+    assert (spec.structure, spec.family) == (structure, family)
+    assert spec == spec_from_toml(starter_toml(structure, family))
+    # A slope varies somewhere, correlated with its intercept.
+    assert [term for grouping in spec.groupings for term in grouping.terms if "+" in term]
+
+
+@pytest.mark.parametrize(("structure", "family"), ALL)
+def test_every_entry_is_explained(structure: str, family: str) -> None:
+    lines = starter_toml(structure, family).splitlines()
+    assert lines[0].startswith("# ")
+    assert max(map(len, lines)) <= 100
+    for key in ("formula", "family", "terms", "# offset", "# correlated", "# parametrisation"):
+        places = [at for at, line in enumerate(lines) if line.startswith(f"{key} = ")]
+        assert places, key
+        for above in (lines[place - 1] for place in places):
+            assert above.startswith("# "), key
+            assert not ENTRY.match(above), key
+
+
+@pytest.mark.parametrize(("structure", "family"), ALL)
+def test_every_commented_prior_works(structure: str, family: str) -> None:
+    text = starter_toml(structure, family)
+    head, _, tail = text.partition("# [priors]\n")
+    priors, _, _ = tail.partition("\n\n")
+    lines = [line.removeprefix("# ") for line in priors.splitlines()]
+    spec = spec_from_toml("\n".join([head, "[priors]", *lines]))
+    assert len(spec.priors) == len(lines) >= 6
+    # A key that does not exist in the model is an error here.
+    resolved = resolve_without_table(spec)
+    assert resolved.slope_priors[0].text == "Normal(0, 0.5)"
+
+
+@pytest.mark.parametrize(("structure", "family"), ALL)
+def test_every_commented_option_works(structure: str, family: str) -> None:
+    # One option at a time: trials and success exclude each other.
+    head, _, _ = starter_toml(structure, family).partition("# Priors")
+    options = [line for line in head.splitlines() if ENTRY.match(line)]
+    assert len(options) >= 3
+    for option in options:
+        spec = spec_from_toml(head.replace(option, option.removeprefix("# ")))
+        assert resolve_without_table(spec).spec == spec
+
+
+def test_the_curve_of_a_growth_model_works() -> None:
+    text = starter_toml("longitudinal")
+    (comment,) = [line for line in text.splitlines() if line.startswith("# A curve")]
+    formula, terms = re.findall(r'"([^"]+)"', comment)
+    text = text.replace('"response ~ x + time"', f'"{formula}"').replace('"1 + time"', f'"{terms}"')
+    resolved = resolve_without_table(spec_from_toml(text))
+    assert resolved.groupings[0].terms == ("Intercept", "time", "I(time ** 2)")
+
+
+@pytest.mark.parametrize(
+    ("structure", "family", "said"),
+    [
+        ("two_levels", "gaussian", "structure 'two_levels' .* Did you mean 'two_level'"),
+        ("two_level", "poison", "family 'poison' .* Did you mean 'poisson'"),
+    ],
+)
+def test_unknown_starting_points(structure: str, family: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        starter_toml(structure, family)

@@ -1,0 +1,132 @@
+"""The files of model_templates/ are what the generator writes, and run without bayesml."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from bayesml.codegen.starters import starter_spec, starter_structures, templates_folder
+from bayesml.specs.families import FAMILIES
+from bayesml.specs.model_files import read_spec
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "model_templates"
+RUNNER = Path(__file__).parent / "run_scripts.py"
+SCRIPTS = [f"{structure}_{family}" for structure in starter_structures() for family in FAMILIES]
+
+# Every structure and every family once; compiling one takes about a minute.
+SAMPLED = ["two_level_gaussian", "longitudinal_ordinal"]
+SAMPLED_SLOWLY = [
+    "three_level_poisson", "cross_classified_binomial", "multiple_membership_gaussian",
+]  # fmt: skip
+# The coefficients that the examples simulate with, without intercept.
+TRUTH = [0.5, -0.3]
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    """tools/write_templates.py as a module."""
+    path = ROOT / "tools" / "write_templates.py"
+    spec = importlib.util.spec_from_file_location("write_templates", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_scripts(task: str, names: list[str], folder: Path, flags: str) -> dict[str, dict[str, Any]]:
+    """Run scripts in one clean process that cannot import bayesml; return what each printed."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(RUNNER), task, *(str(FOLDER / f"{name}.py") for name in names)],
+        cwd=folder,
+        env={**os.environ, "PYTENSOR_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line.pop("script"): line for line in lines}
+
+
+def test_the_files_are_what_the_generator_writes(writer: ModuleType) -> None:
+    written = writer.template_files()
+    assert len(written) == 5 + 20 + 1
+    assert written == writer.template_files()
+    found = {path.name for path in FOLDER.iterdir() if path.suffix in {".toml", ".py", ".md"}}
+    assert found == set(written)
+    different = [
+        name for name, text in written.items() if (FOLDER / name).read_bytes() != text.encode()
+    ]
+    assert different == [], "run `make templates`"
+
+
+def test_the_folder_is_found() -> None:
+    assert templates_folder() == FOLDER
+
+
+@pytest.mark.parametrize("structure", starter_structures())
+def test_model_files_are_the_starting_points(structure: str) -> None:
+    assert read_spec(FOLDER / f"{structure}.toml") == starter_spec(structure)
+
+
+def test_scripts_pass_the_linter() -> None:
+    for command in (
+        ["check", "--isolated", "--line-length", "100", "--select", "E,W,F,I,UP,B,SIM,RUF,NPY"],
+        ["format", "--isolated", "--line-length", "100", "--check"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(FOLDER)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_script_has_a_finite_density_without_bayesml(tmp_path: Path) -> None:
+    # Evaluated by Python alone: nothing is compiled.
+    found = run_scripts("density", SCRIPTS, tmp_path, "mode=FAST_COMPILE,linker=py,cxx=")
+    assert list(found) == SCRIPTS
+    for name, values in found.items():
+        # Normalised densities of 600 rows: far from 0, and not that of a model without data.
+        assert -10_000 < values["start"] < -100, name
+        assert -10_000 < values["moved"] < -100, name
+        assert values["start"] != values["moved"], name
+
+
+def test_a_script_that_imports_bayesml_is_caught(tmp_path: Path) -> None:
+    script = tmp_path / "cheat.py"
+    script.write_text("import bayesml\n")
+    done = subprocess.run(
+        [sys.executable, "-I", str(RUNNER), "density", str(script)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "imports bayesml" in done.stderr
+
+
+@pytest.mark.sampling
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "names", [SAMPLED, pytest.param(SAMPLED_SLOWLY, marks=pytest.mark.slow)], ids=["two", "three"]
+)
+def test_scripts_sample_without_bayesml(names: list[str], tmp_path: Path) -> None:
+    found = run_scripts("sample", names, tmp_path, "cxx=")
+    assert list(found) == names
+    for name, values in found.items():
+        assert values["finite"], name
+        # 2 x 100 draws: R-hat of a well-behaved chain stays below 1.2.
+        assert values["rhat"] < 1.2, name
+        intercept = len(values["mean"]) - (2 if name.startswith("longitudinal") else 1)
+        truth = [*([None] if intercept else []), *TRUTH][: len(values["mean"])]
+        for true, mean, sd in zip(truth, values["mean"], values["sd"], strict=True):
+            # The data are fixed; 4 posterior SDs is far for a truth, near for a wrong model.
+            assert true is None or abs(mean - true) < 4 * sd, name
