@@ -224,11 +224,16 @@ def test_describe_prints_the_structure(capsys) -> None:
     assert "childid is nested in schoolid" in shown
 
 
-def test_describe_knows_memberships(capsys) -> None:
-    members = ["company", "company2", "company3", "company4"]
-    assert run("describe", "dataset:wage1", "--members", *members, "--absent", "0") == 0
-    expected = bml.describe(bml.load_dataset("wage1"), members=members, absent=0)
-    assert capsys.readouterr().out == f"{expected}\n"
+@pytest.mark.parametrize("kind", ["int", "float", "str"])
+def test_describe_knows_memberships(folder: Path, capsys, kind: str) -> None:
+    slots = pd.DataFrame({"first": [1, 2, 3, 1], "second": [2, 0, 0, 0]})
+    if kind == "str":
+        slots = slots.replace({0: "none"})
+    slots.astype(kind).to_csv("workers.csv", index=False)
+    absent = "none" if kind == "str" else "0"
+    assert run("describe", "workers.csv", "--members", "first", "second", "--absent", absent) == 0
+    shown = capsys.readouterr().out
+    assert "3 rows belong to 1 unit, 1 rows belong to 2 units" in shown
 
 
 def test_templates_are_listed_and_printed(capsys) -> None:

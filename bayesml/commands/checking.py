@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bayesml.commands.inputs import announce, open_model, write_text
 from bayesml.errors import BayesmlWarning, SpecError
-from bayesml.reporting.tables import count_text, number_text, text_table
+from bayesml.reporting.tables import count_text, decimals_for, number_text, text_table
 
 if TYPE_CHECKING:
     from bayesml.records.modelling import Model
@@ -38,18 +38,17 @@ def model_overview(model: "Model") -> str:
     if facts.coefficients:
         parts.append(f"Coefficients: {', '.join(facts.coefficients)}")
     if facts.groupings:
-        header = ["grouping", "varies", "form", "units", "rows per unit: min", "median", "max"]
+        header = ["grouping", "varies", "units", "rows per unit: min", "median", "max"]
         body = [
             [
                 item.name,
                 ", ".join(item.terms) + (" (correlated)" if item.correlated else ""),
-                "centred" if item.centred else "non-centred",
                 f"{item.units:,}",
                 *(count_text(item.rows_per_unit[place]) for place in (0, 1, 3)),
             ]
             for item in facts.groupings
         ]
-        parts.append(text_table(header, body, labels=3))
+        parts.append(text_table(header, body, labels=2))
         parts.append("\n".join(f"{item.name}: {item.reason}" for item in facts.groupings))
     parts.append(f"Priors, and the 89 % interval that they imply\n{priors_text(model)}")
     if model.notes:
@@ -62,15 +61,11 @@ def priors_text(model: "Model") -> str:
     header = ["parameter", "prior", "origin", "lower", "median", "upper"]
     rows = []
     for row in model.priors.itertuples(index=False):
-        numbers = [number_text(float(value), _digits(float(value))) for value in row[3:6]]
+        lower, median, upper = map(float, row[3:6])
+        decimals = decimals_for((upper - lower) / 4, digits=3)
+        numbers = [number_text(value, decimals) for value in (lower, median, upper)]
         rows.append([str(cell) for cell in row[:3]] + numbers)
     return text_table(header, rows, labels=3)
-
-
-def _digits(value: float) -> int:
-    """Return the decimals of a prior's bound: three digits are more than anyone elicits."""
-    size = abs(value)
-    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 3
 
 
 def run_code(arguments: Namespace) -> int:

@@ -1,9 +1,14 @@
 """The commands that show what is there: describe, templates, new, report."""
 
 from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bayesml.commands.inputs import announce, open_table, write_text
 from bayesml.errors import SpecError, did_you_mean, quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def run_describe(arguments: Namespace) -> int:
@@ -11,18 +16,22 @@ def run_describe(arguments: Namespace) -> int:
     from bayesml.tables import describe
 
     table = open_table(arguments.table, arguments.na)
-    print(describe(table, arguments.groups, arguments.members, absent=_absent(arguments.absent)))
+    absent = _as_in_table(arguments.absent, table, arguments.members or ())
+    print(describe(table, arguments.groups, arguments.members, absent=absent))
     return 0
 
 
-def _absent(text: str | None) -> str | float | None:
-    """Return the label of an unused slot: as a number where it is one, as the columns hold it."""
-    if text is None:
-        return None
+def _as_in_table(
+    label: str | None, table: "pd.DataFrame", columns: Sequence[str]
+) -> str | float | None:
+    """Return a label from the command line as the columns hold it: a number or a text."""
+    kinds = [table[name].dtype.kind for name in columns if name in table]
+    if label is None or not set(kinds) & set("iuf"):
+        return label
     try:
-        return float(text)
+        return float(label)
     except ValueError:
-        return text
+        return label
 
 
 def run_templates(arguments: Namespace) -> int:

@@ -224,7 +224,7 @@ def coefficients_section(fit: Fit, prob: float) -> Section:
         f"Forest plot of the coefficients but the intercept with {share_text(prob)} intervals; "
         "the numbers are in the table above.",
         f"Coefficients without the intercept: median, 50 % interval (thick) and {interval} (thin), "
-        "per unit of each predictor.",
+        "per unit of each predictor: lengths compare only where units do.",
         coefficient_plot(fit, prob),
     )
     sentences = () if tables else ("The model has no coefficients.",)
