@@ -30,12 +30,21 @@ _FAMILIES = {
     "gaussian": """\
 # Likelihood: gaussian, binomial (0/1, or successes out of trials), poisson (counts) or ordinal.
 family = "gaussian"
+# The link; without this line it is the usual one of the family.
 link = "identity"
+# With family = "binomial": the number of trials of each row, where the outcome counts successes.
+# trials = "trials"
+# With family = "binomial": the value that counts as 1, where the outcome holds two labels.
+# success = "yes"
+# With family = "poisson": how long or how many each count was taken over.
+# exposure = "exposure"
+# With family = "ordinal": the outcome's labels, lowest first.
+# categories = ["very low", "low", "high", "very high"]
 """,
     "binomial": """\
 # Likelihood: an outcome of 0 and 1, or successes out of trials.
 family = "binomial"
-# logit, probit or cloglog
+# The link: logit, probit or cloglog.
 link = "logit"
 # The number of trials of each row (a column, or one number), where the outcome counts successes.
 # trials = "trials"
@@ -45,6 +54,7 @@ link = "logit"
     "poisson": """\
 # Likelihood: counts.
 family = "poisson"
+# The link: log.
 link = "log"
 # How long or how many each count was taken over; the model is then one of rates. Delete the line
 # where all rows have the same exposure.
@@ -53,7 +63,7 @@ exposure = "exposure"
     "ordinal": """\
 # Likelihood: ordered categories, by cutpoints in place of an intercept.
 family = "ordinal"
-# logit or probit
+# The link: logit or probit.
 link = "logit"
 # The outcome's labels, lowest first. Delete the line where the outcome holds whole numbers.
 categories = ["very low", "low", "high", "very high"]
