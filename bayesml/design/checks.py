@@ -1,10 +1,10 @@
 """Checks of a specification against a table that need no model: columns, predictors, groupings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
+from bayesml.design.columns import SMALLEST
 from bayesml.design.matrices import Matrix
 from bayesml.design.responses import Response
 from bayesml.design.units import Units, check_rows_per_unit
@@ -16,29 +16,6 @@ from bayesml.specs.parsing import column_names, parse
 # A predictor whose part orthogonal to the others is below this share of its size is a
 # combination of them: about the square root of machine precision.
 DEPENDENT = 1e-8
-
-
-def check_columns(spec: ModelSpec, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
-    """Raise where the model names a column that the table does not have.
-
-    Raises
-    ------
-    TableError
-        With the nearest name.
-    """
-    present = [str(name) for name in table.columns]
-    for name, role in columns.items():
-        if name not in table.columns:
-            raise TableError(
-                f"The table has no column {quoted(name)} ({role}). {did_you_mean(name, present)} "
-                f"Columns: {listed(present, most=20)}."
-            )
-        column = table[name]
-        if pd.api.types.is_datetime64_any_dtype(column.dtype) and role != "grouping":
-            raise TableError(
-                f"Column {quoted(name)} ({role}) holds dates. Convert it to a number first, such "
-                "as days since the first one."
-            )
 
 
 def check_baseline(spec: ModelSpec) -> None:
@@ -56,7 +33,7 @@ def check_baseline(spec: ModelSpec) -> None:
         if name not in used:
             raise SpecError(
                 f"baseline names {quoted(name)}, which is not a predictor of this model. "
-                f"{did_you_mean(name, list(dict.fromkeys(used)))}"
+                f"{did_you_mean(name, list(dict.fromkeys(used))) if used else 'It has none.'}"
             )
 
 
@@ -76,7 +53,7 @@ def check_predictors(matrix: Matrix, intercept_allowed: bool) -> None:
             "remove it. Write 1 instead of 0."
         )
     for column, label in zip(values.T, labels, strict=True):
-        if label != "Intercept" and np.ptp(column) == 0 and "Intercept" in labels:
+        if label != "Intercept" and np.ptp(column) < SMALLEST and "Intercept" in labels:
             raise TableError(
                 f"The predictor {quoted(label)} has the value {column[0]:g} in every row used, so "
                 "its effect cannot be told from the intercept. Leave it out."
@@ -84,10 +61,10 @@ def check_predictors(matrix: Matrix, intercept_allowed: bool) -> None:
     if not len(labels):
         return
     size = np.sqrt((values**2).sum(axis=0))
-    if (size == 0).any():
+    zero = np.flatnonzero(size < SMALLEST)
+    if len(zero):
         raise TableError(
-            f"The predictor {quoted(labels[int(np.flatnonzero(size == 0)[0])])} is 0 in every row "
-            "used. Leave it out."
+            f"The predictor {quoted(labels[int(zero[0])])} is 0 in every row used. Leave it out."
         )
     scaled = values / size
     # Centring first keeps a predictor with a large mean apart from the intercept.
@@ -132,7 +109,7 @@ def check_varying_terms(grouping: Grouping, labels: Sequence[str], values: np.nd
             "Write 0 + x in the second block, or leave it out."
         )
     for column, label in zip(values.T, labels, strict=True):
-        if label != "Intercept" and np.ptp(column) == 0:
+        if label != "Intercept" and np.ptp(column) < SMALLEST:
             raise TableError(
                 f"The varying term {quoted(label)} of {quoted(grouping.name)} has the value "
                 f"{column[0]:g} in every row used, so its effect cannot vary. Leave it out."

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.columns import LARGEST
 from bayesml.design.expressions import ELEMENTWISE
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import FormulaError, SpecError, TableError, listed, quoted
@@ -73,13 +74,20 @@ class Matrix:
         Raises
         ------
         TableError
-            A level was not seen before.
+            A level was not seen before, or a value lies where a spline is not defined.
         """
         coded = pd.DataFrame(
             {f"v{i}": _coded_column(frame, coding) for i, coding in enumerate(self.codings)},
             index=frame.index,
         )
-        return np.asarray(self.spec.get_model_matrix(coded, context=_context()), dtype=float)
+        try:
+            matrix = self.spec.get_model_matrix(coded, context=_context())
+        except Exception as error:
+            raise TableError(
+                f"These rows do not fit the model: {_reason(error, self.codings)}. Keep their "
+                "values within those of the rows that the model was made from."
+            ) from error
+        return np.asarray(matrix, dtype=float)
 
 
 def sorted_levels(values: Sequence[Any]) -> list[Any]:
@@ -111,7 +119,11 @@ def is_categorical(column: pd.Series) -> bool:
 
 
 def build_matrix(
-    terms: str, frame: pd.DataFrame, baseline: Mapping[str, str], where: str
+    terms: str,
+    frame: pd.DataFrame,
+    baseline: Mapping[str, str],
+    where: str,
+    positions: np.ndarray | None = None,
 ) -> Matrix:
     """Return the model matrix of a right-hand side.
 
@@ -125,6 +137,8 @@ def build_matrix(
         Baseline level by column, where it is not the first.
     where : str
         What the matrix is for, in messages: ``"the fixed part"``.
+    positions : array of int or None
+        Positions of the rows in the user's table, for messages; None where they are the same.
 
     Returns
     -------
@@ -151,24 +165,43 @@ def build_matrix(
                 coded, context=_context(), na_action="ignore", output="pandas"
             )
     except Exception as error:
-        reason = _translated(str(error).splitlines()[0], list(codings.values()))
         raise FormulaError(
-            f"The terms {quoted(terms)} of {where} cannot be computed: {reason}. "
+            f"The terms {quoted(terms)} of {where} cannot be computed: "
+            f"{_reason(error, list(codings.values()))}. "
             "Correct the call or compute the column first."
         ) from error
     items = tuple(codings.values())
     labels = tuple(_translated(str(name), items) for name in matrix.columns)
+    _check_labels(labels, matrix.columns, where)
     values = np.array(matrix, dtype=float, order="C")
     if values.ndim != 2:
         values = values.reshape(len(frame), -1)
-    finite = np.isfinite(values)
+    finite = np.isfinite(values) & (np.abs(values) <= LARGEST)
     if not finite.all():
         column = int(np.flatnonzero(~finite.all(axis=0))[0])
         raise TableError(
-            f"The term {quoted(labels[column])} of {where} is not a finite number in row "
-            f"{row_list(~finite[:, column])}. Correct the column or the expression."
+            f"The term {quoted(labels[column])} of {where} is not a number below {LARGEST:g} in "
+            f"row {row_list(~finite[:, column], positions)}. Correct the column or the expression."
         )
     return Matrix(values, labels, items, matrix.model_spec)
+
+
+def _check_labels(labels: Sequence[str], names: Sequence[Any], where: str) -> None:
+    """Raise where the user's names make two columns look alike."""
+    twice = [label for label in dict.fromkeys(labels) if list(labels).count(label) > 1]
+    if twice or any(
+        label == "Intercept" != str(name) for label, name in zip(labels, names, strict=True)
+    ):
+        raise TableError(
+            f"In {where} a column is called {quoted(twice[0] if twice else 'Intercept')}, like "
+            "another term of the results. Rename the column."
+        )
+
+
+def _reason(error: Exception, codings: Sequence[Coding]) -> str:
+    """Return the first line of formulaic's error in the user's names."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return _translated(lines[0], codings).rstrip(".")
 
 
 def _context() -> dict[str, Any]:

@@ -10,11 +10,11 @@ import pandas as pd
 from bayesml.design.centring import centres
 from bayesml.design.checks import (
     check_baseline,
-    check_columns,
     check_groupings,
     check_predictors,
     check_varying_terms,
 )
+from bayesml.design.columns import plain_frame
 from bayesml.design.default_priors import (
     PriorBook,
     half_student_t,
@@ -114,13 +114,13 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         The table does not fit the specification; the message says where and what to do.
     """
     columns = _columns(spec)
-    check_columns(spec, table, columns)
-    rows = rows_used(table, [name for name, role in columns.items() if role != "grouping"])
+    plain = plain_frame(table, columns)
+    rows = rows_used(plain, [name for name, role in columns.items() if role != "grouping"])
     frame, positions = rows.frame, rows.positions
     response = find_response(spec, frame, positions)
     check_baseline(spec)
     baseline = dict(spec.baseline)
-    fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part")
+    fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part", positions)
     check_predictors(fixed, spec.family_record.intercept)
     if not spec.family_record.intercept:
         fixed = _without_intercept(fixed)
@@ -178,7 +178,9 @@ def _varying_part(
 ) -> VaryingPart:
     units = find_units(grouping, frame, positions)
     where = f"the grouping {quoted(grouping.name)}"
-    matrices = tuple(build_matrix(text, frame, baseline, where) for text in grouping.terms)
+    matrices = tuple(
+        build_matrix(text, frame, baseline, where, positions) for text in grouping.terms
+    )
     labels = tuple(label for matrix in matrices for label in matrix.labels)
     values = np.concatenate([matrix.values for matrix in matrices], axis=1)
     check_varying_terms(grouping, labels, values)

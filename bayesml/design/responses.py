@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.columns import LARGEST, SMALLEST
 from bayesml.design.expressions import evaluate
 from bayesml.design.matrices import column_levels, is_categorical
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import SpecError, TableError, listed, quoted
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import Call, Name, Node, column_names, parse
+
+# Up to here every whole number is a float.
+EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
         _support(
             spec,
             values,
-            (values >= 0) & (values == np.round(values)),
+            _whole(values, 0),
             positions,
-            "counts 0, 1, 2, ...",
+            "counts 0, 1, 2, ... below 2^53",
         )
         if not values.any():
             return Response(
@@ -64,7 +68,7 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
                 notes=(f"Every value of the outcome {quoted(spec.response)} is 0.",),
             )
         return Response(values.astype(np.int64))
-    if np.ptp(values) == 0:
+    if np.ptp(values) < SMALLEST:
         raise TableError(
             f"The outcome {quoted(spec.response)} has the value {values[0]:g} in every row. "
             "There is nothing to model."
@@ -85,10 +89,10 @@ def _numbers(spec: ModelSpec, node: Node, frame: pd.DataFrame, positions: np.nda
         name: _outcome_column(spec, frame, name) for name in column_names(node) if name in frame
     }
     values = np.asarray(evaluate(node, columns), dtype=float)
-    bad = ~np.isfinite(values)
+    bad = ~np.isfinite(values) | (np.abs(values) > LARGEST)
     if bad.any():
         raise TableError(
-            f"The outcome {quoted(spec.response)} is not a finite number in row "
+            f"The outcome {quoted(spec.response)} is not a number below {LARGEST:g} in row "
             f"{row_list(bad, positions)}. Correct these rows or the expression."
         )
     return values
@@ -103,6 +107,11 @@ def _outcome_column(spec: ModelSpec, frame: pd.DataFrame, name: str) -> np.ndarr
             "ordered labels, or family='binomial' with success=... for two."
         )
     return numeric_column(frame, name, "The outcome")
+
+
+def _whole(values: np.ndarray, least: float) -> np.ndarray:
+    """Where values are whole numbers of at least this size that a float holds exactly."""
+    return (values >= least) & (values < EXACT) & (values == np.round(values))
 
 
 def _support(
@@ -124,8 +133,7 @@ def _binary(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Resp
     if isinstance(node, Call) and node.function == "cbind":
         successes = _numbers(spec, node.arguments[0], frame, positions)
         failures = _numbers(spec, node.arguments[1], frame, positions)
-        whole = (failures >= 0) & (failures == np.round(failures))
-        _support(spec, failures, whole, positions, "failures 0, 1, 2, ...")
+        _support(spec, failures, _whole(failures, 0), positions, "failures 0, 1, 2, ...")
         return _out_of(spec, successes, successes + failures, positions)
     if isinstance(node, Name) and is_categorical(frame[node.name]):
         return _two_valued(spec, frame[node.name])
@@ -157,15 +165,14 @@ def _binary(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Resp
 def _out_of(
     spec: ModelSpec, successes: np.ndarray, trials: np.ndarray, positions: np.ndarray
 ) -> Response:
-    whole = (trials >= 1) & (trials == np.round(trials))
+    whole = _whole(trials, 1)
     if not whole.all():
         raise TableError(
             f"The trials of {quoted(spec.response)} are not positive whole numbers in "
             f"{int((~whole).sum())} rows, first in row {row_list(~whole, positions)} "
             f"({trials[~whole][0]:g}). Correct or leave out these rows."
         )
-    inside = (successes >= 0) & (successes == np.round(successes))
-    _support(spec, successes, inside, positions, "successes 0, 1, ..., trials")
+    _support(spec, successes, _whole(successes, 0), positions, "successes 0, 1, ..., trials")
     more = successes > trials
     if more.any():
         raise TableError(
@@ -234,13 +241,15 @@ def _ordered(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Res
         )
     else:
         numbers = numeric_column(frame, node.name, "The outcome")
-        _support(spec, numbers, numbers == np.round(numbers), positions, "whole numbers")
+        _support(spec, numbers, _whole(numbers, -EXACT), positions, "whole numbers")
         categories = [int(value) for value in np.unique(numbers)]
-        gaps = sorted(set(range(categories[0], categories[-1] + 1)) - set(categories))
-        if gaps:
+        steps = np.diff(categories)
+        wide = steps > steps.min(initial=2**62)
+        if wide.any():
+            after = categories[int(np.argmax(wide))]
             notes = (
-                f"No row of {quoted(node.name)} has the value {listed(gaps)}; the categories are "
-                f"the values that occur.",
+                f"No row of {quoted(node.name)} has a value between {after} and the next larger "
+                "one; the categories are the values that occur.",
             )
         column = pd.Series(numbers.astype(int))
     values = pd.Index(categories, dtype=object).get_indexer(pd.Index(column.astype(object)))

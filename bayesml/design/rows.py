@@ -67,7 +67,7 @@ def rows_used(frame: pd.DataFrame, columns: Iterable[str]) -> RowsUsed:
     Raises
     ------
     TableError
-        No row is left, or a number is infinite.
+        No row is left.
     """
     names = list(dict.fromkeys(columns))
     keep = np.ones(len(frame), dtype=bool)
@@ -78,13 +78,6 @@ def rows_used(frame: pd.DataFrame, columns: Iterable[str]) -> RowsUsed:
         if absent.any():
             missing[name] = int(absent.sum())
             keep &= ~absent
-        if pd.api.types.is_float_dtype(column.dtype):
-            infinite = np.isinf(column.to_numpy(dtype=float, na_value=np.nan))
-            if infinite.any():
-                raise TableError(
-                    f"Column {quoted(name)} is infinite in row {row_list(infinite)}. Numbers must "
-                    "be finite: correct these rows or make them missing."
-                )
     if not keep.any():
         raise TableError(
             f"No row is left: every row misses a value in one of {listed(names, 8)} "
@@ -109,7 +102,7 @@ def numeric_column(
         if pd.api.types.is_complex_dtype(column.dtype):
             raise TableError(f"{role} {quoted(name)} holds complex numbers. Use real numbers.")
         return column.to_numpy(dtype=float, na_value=np.nan).copy()
-    values = listed(pd.unique(column.astype(object)).tolist(), most=3)
+    values = listed([str(value) for value in column.dropna().head(3)], most=3)
     raise TableError(
         f"{role} {quoted(name)} holds {column.dtype} values ({values}), not numbers. "
         "Convert it: pandas.to_numeric(table[...])."

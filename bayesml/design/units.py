@@ -114,11 +114,11 @@ def _label(value: Any) -> str | int:
     """Return a label as a whole number or text: what results files can hold."""
     if isinstance(value, bool | np.bool_):
         return str(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return int(value)
-    return str(value)
+    whole = isinstance(value, int | np.integer) or (
+        isinstance(value, float | np.floating) and float(value).is_integer()
+    )
+    # Results files hold whole numbers of 64 bits.
+    return int(value) if whole and abs(int(value)) < 2**63 else str(value)
 
 
 def _multiple(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) -> Units:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import pandas as pd
 
+from bayesml.design.columns import plain_frame
 from bayesml.errors import BayesmlWarning, FormulaError, SpecError, did_you_mean, quoted
 from bayesml.records.argument_checks import plain_value, require_flag, require_names
 from bayesml.records.modelling import Model, make_model
@@ -16,7 +17,7 @@ from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Grouping, Parametrisation
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import Number, name_text, parse, unparse
-from bayesml.tables.relations import codes_of, nesting, relation
+from bayesml.tables.relations import cells_of, codes_of, relation
 
 
 class Options(TypedDict, total=False):
@@ -236,7 +237,8 @@ def varying_terms(slopes: Any, frame: pd.DataFrame) -> tuple[str, ...]:
 def nested_order(inner: str, outer: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
     """Return two groupings as the data order them, inner first, with notes on what was changed."""
     notes: list[str] = []
-    found = nesting(frame[inner], frame[outer])
+    plain = plain_frame(frame, {inner: "grouping", outer: "grouping"})
+    found = cells_of(codes_of(plain[inner], inner), codes_of(plain[outer], outer)).nesting
     if found == "outer in inner":
         inner, outer = outer, inner
         notes.append(
@@ -253,7 +255,8 @@ def nested_order(inner: str, outer: str, frame: pd.DataFrame) -> tuple[str, str,
 
 def repeated_occasion_notes(frame: pd.DataFrame, unit: str, time: str) -> list[str]:
     """Return a note where a unit has two rows of one time."""
-    repeated = frame.dropna(subset=[unit, time]).duplicated(subset=[unit, time])
+    plain = plain_frame(frame, {unit: "grouping", time: "time"}).dropna()
+    repeated = plain.duplicated()
     if not repeated.any():
         return []
     return [
@@ -270,7 +273,8 @@ def implicit_label_notes(groupings: Sequence[Grouping], frame: pd.DataFrame) -> 
         if len(grouping.columns) == 1 and grouping.columns[0] in frame.columns
     ]
     notes = []
-    for first, second in combinations(dict.fromkeys(columns), 2):
+    frame = plain_frame(frame, dict.fromkeys(columns, "grouping"))
+    for first, second in combinations(frame.columns, 2):
         if not (frame[first].notna() & frame[second].notna()).any():
             continue
         found = relation(codes_of(frame[first], first), codes_of(frame[second], second))

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
-import pandas as pd
-
+from bayesml.design.columns import plain_frame
 from bayesml.design.rows import numeric_column
 from bayesml.errors import SpecError, listed, quoted
 from bayesml.records.argument_checks import (
@@ -331,8 +330,7 @@ def longitudinal(
     frame = require_table(table)
     require_columns(frame, [require_name(unit, "unit")], "unit")
     require_columns(frame, [require_name(time, "time")], "time")
-    if not pd.api.types.is_datetime64_any_dtype(frame[time].dtype):
-        numeric_column(frame, time, "The time")
+    numeric_column(plain_frame(frame, {time: "time"}), time, "The time")
     check_growth(growth, residual)
     name = name_text(time)
     curve = [name, *(f"I({name} ** {degree})" for degree in range(2, growth + 1))][:growth]
