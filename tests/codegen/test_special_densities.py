@@ -26,7 +26,8 @@ def _without_compiler() -> Iterator[None]:
     import pytensor
     from pytensor.compile.mode import Mode
 
-    with pytensor.config.change_flags(cxx="", mode=Mode(linker="py", optimizer=None)):
+    mode = Mode(linker="py", optimizer=None)
+    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
         yield
 
 
