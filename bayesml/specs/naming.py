@@ -33,8 +33,12 @@ RESERVED = frozenset(
 _DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot", "_rest")
 _PREFIXES = (
     *("sd_", "corr_", "u_", "z_", "chol_", "coef_", "rest_", "variance_"),
-    *("unit_", "terms_", "weight_", "shared_", "variance_sd_"),
+    *("unit_", "terms_", "weight_", "shared_", "variance_sd_", "centre_", "first_", "grade_"),
 )
+
+
+# Numbered names: elements of a vector whose priors differ, and units of outer groupings.
+_NUMBERED = re.compile(r"component_|outer\d+_")
 
 
 def identifier(name: str) -> str:
@@ -53,8 +57,7 @@ def identifier(name: str) -> str:
         text = f"v_{text.strip('_')}" if text.strip("_") else "v_"
     if not text.isidentifier():
         text = re.sub(r"[^0-9A-Za-z_]", "_", text)
-    if text.startswith("component_"):
-        # Elements of a vector whose priors differ are called component_sd_school_1.
+    if _NUMBERED.match(text):
         text = f"v_{text}"
     if keyword.iskeyword(text) or keyword.issoftkeyword(text) or text in RESERVED:
         text += "_"

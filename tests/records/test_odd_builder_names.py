@@ -197,35 +197,38 @@ def test_the_source_of_odd_names_is_a_pymc_model(
     assert list(tmp_path.iterdir()) == []
 
 
-def model_with_everything() -> bml.Model:
+def model_with_everything(form: str) -> bml.Model:
     """A model whose source has as many names of its own as possible."""
     table = table_of("score", "x", "school", "area", list("abcdef")).assign(
-        k=10 + np.arange(ROWS) % 4, z=np.arange(ROWS) % 7, days=1.5
+        k=10 + np.arange(ROWS) % 4, z=np.arange(ROWS) % 7, days=1.5, fifth=np.arange(ROWS) // 8
     )
     return bml.model(
         table,
-        "score ~ x + z + offset(days) + (x | school) + (0 + z | school) + (1 | mm(area, k))",
+        "score ~ x + z + offset(days) + (x | school) + (0 + z | school) + (1 | mm(area, k))"
+        " + (1 | fifth)",
         priors={
             "sd_school[x]": "Gamma(2, 3)",
             "beta[x]": "Cauchy(0, 1)",
             "sigma": "mlwin",
             "sd_area": "mlwin",
         },
-        parametrisation={"school": "partly centred"},
+        parametrisation=form,
     )
 
 
 @pytest.fixture(scope="module")
 def taken() -> list[str]:
     """Every name that a generated source gives to a variable, a dim or an array."""
-    made = model_with_everything()
-    model = made.to_pymc()
-    variables = [
-        node.id
-        for node in ast.walk(ast.parse(made.source))
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
-    names = {*model.named_vars, *model.coords, *made.data, *variables}
+    names: set[str] = set()
+    for form in ("partly centred", "centred", "auto"):
+        made = model_with_everything(form)
+        model = made.to_pymc()
+        names |= {*model.named_vars, *model.coords, *made.data}
+        names |= {
+            node.id
+            for node in ast.walk(ast.parse(made.source))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
     return sorted(names - {"score", "school", "area"})
 
 
@@ -239,6 +242,7 @@ def test_no_name_of_the_source_is_in_the_way(taken: list[str]) -> None:
                 table,
                 f"{outcome} ~ pred + (pred | {group}) + (1 | area)",
                 priors={f"sd_{group}[pred]": "Exponential(1)"},
+                parametrisation={group: "partly centred", "area": "centred"},
             )
             model = made.to_pymc()
             assert set(made.resolved.posterior_names) <= set(model.named_vars), name

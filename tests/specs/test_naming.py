@@ -34,6 +34,7 @@ odd = st.text() | st.sampled_from(
         ('x"); import os', "x____import_os"),
         ("x" * 300, "x" * LONGEST),
         ("component_1", "v_component_1"),
+        ("outer2_school", "v_outer2_school"),
     ],
 )
 def test_identifier(name: str, expected: str) -> None:
