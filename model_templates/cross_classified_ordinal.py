@@ -25,6 +25,17 @@ def build(data, coords):
     with pm.Model(coords=coords) as model:
         d = {name: pm.Data(name, value) for name, value in data.items()}
 
+        # Cutpoints at the mean of the predictors
+        cutpoints = pm.StudentT(
+            "cutpoints_at_mean",
+            3,
+            mu=d["cutpoints_location"],
+            sigma=d["cutpoints_scale"],
+            dims="cutpoint",
+            transform=pm.distributions.transforms.ordered,
+            initval=data["cutpoints_start"],
+        )
+
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
         pm.Deterministic("beta", slopes, dims="coef")
@@ -52,15 +63,6 @@ def build(data, coords):
         eta += u_secondary[d["unit_secondary"], 0]
 
         # Response
-        cutpoints = pm.StudentT(
-            "cutpoints_at_mean",
-            3,
-            mu=d["cutpoints_location"],
-            sigma=d["cutpoints_scale"],
-            dims="cutpoint",
-            transform=pm.distributions.transforms.ordered,
-            initval=data["cutpoints_start"],
-        )
         pm.CustomDist(
             "response",
             eta,

@@ -26,6 +26,17 @@ def build(data, coords):
     with pm.Model(coords=coords) as model:
         d = {name: pm.Data(name, value) for name, value in data.items()}
 
+        # Cutpoints at the mean of the predictors
+        cutpoints = pm.StudentT(
+            "cutpoints_at_mean",
+            3,
+            mu=d["cutpoints_location"],
+            sigma=d["cutpoints_scale"],
+            dims="cutpoint",
+            transform=pm.distributions.transforms.ordered,
+            initval=data["cutpoints_start"],
+        )
+
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
         pm.Deterministic("beta", slopes, dims="coef")
@@ -46,15 +57,6 @@ def build(data, coords):
         eta += (d["terms_company"] * shared_company).sum(axis=-1)
 
         # Response
-        cutpoints = pm.StudentT(
-            "cutpoints_at_mean",
-            3,
-            mu=d["cutpoints_location"],
-            sigma=d["cutpoints_scale"],
-            dims="cutpoint",
-            transform=pm.distributions.transforms.ordered,
-            initval=data["cutpoints_start"],
-        )
         pm.CustomDist(
             "response",
             eta,

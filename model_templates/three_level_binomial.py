@@ -25,16 +25,6 @@ def build(data, coords):
         )
         eta = intercept + d["x_centred"] @ slopes
 
-        # classroom: Intercept varies, non-centred
-        sd_classroom = pm.HalfStudentT(
-            "sd_classroom", 4, d["sd_classroom_scale"], dims="classroom_term"
-        )
-        z_classroom = pm.Normal("z_classroom", 0, 1, dims=("classroom", "classroom_term"))
-        u_classroom = pm.Deterministic(
-            "u_classroom", z_classroom * sd_classroom, dims=("classroom", "classroom_term")
-        )
-        eta += u_classroom[d["unit_classroom"], 0]
-
         # school: Intercept and x vary, correlated, non-centred
         sd_school = pm.HalfStudentT("sd_school", 4, d["sd_school_scale"], dims="school_term")
         chol_school = pm.LKJCorr("chol_school", n=2, eta=2)
@@ -45,6 +35,16 @@ def build(data, coords):
             dims=("school", "school_term"),
         )
         eta += (d["terms_school"] * u_school[d["unit_school"]]).sum(axis=-1)
+
+        # classroom: Intercept varies, non-centred
+        sd_classroom = pm.HalfStudentT(
+            "sd_classroom", 4, d["sd_classroom_scale"], dims="classroom_term"
+        )
+        z_classroom = pm.Normal("z_classroom", 0, 1, dims=("classroom", "classroom_term"))
+        u_classroom = pm.Deterministic(
+            "u_classroom", z_classroom * sd_classroom, dims=("classroom", "classroom_term")
+        )
+        eta += u_classroom[d["unit_classroom"], 0]
 
         # Response
         pm.Bernoulli("response", logit_p=eta, observed=d["y"], dims="obs")

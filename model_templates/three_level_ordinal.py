@@ -25,20 +25,21 @@ def build(data, coords):
     with pm.Model(coords=coords) as model:
         d = {name: pm.Data(name, value) for name, value in data.items()}
 
+        # Cutpoints at the mean of the predictors
+        cutpoints = pm.StudentT(
+            "cutpoints_at_mean",
+            3,
+            mu=d["cutpoints_location"],
+            sigma=d["cutpoints_scale"],
+            dims="cutpoint",
+            transform=pm.distributions.transforms.ordered,
+            initval=data["cutpoints_start"],
+        )
+
         # Coefficients
         slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
         pm.Deterministic("beta", slopes, dims="coef")
         eta = d["x_centred"] @ slopes
-
-        # classroom: Intercept varies, non-centred
-        sd_classroom = pm.HalfStudentT(
-            "sd_classroom", 4, d["sd_classroom_scale"], dims="classroom_term"
-        )
-        z_classroom = pm.Normal("z_classroom", 0, 1, dims=("classroom", "classroom_term"))
-        u_classroom = pm.Deterministic(
-            "u_classroom", z_classroom * sd_classroom, dims=("classroom", "classroom_term")
-        )
-        eta += u_classroom[d["unit_classroom"], 0]
 
         # school: Intercept and x vary, correlated, non-centred
         sd_school = pm.HalfStudentT("sd_school", 4, d["sd_school_scale"], dims="school_term")
@@ -51,16 +52,17 @@ def build(data, coords):
         )
         eta += (d["terms_school"] * u_school[d["unit_school"]]).sum(axis=-1)
 
-        # Response
-        cutpoints = pm.StudentT(
-            "cutpoints_at_mean",
-            3,
-            mu=d["cutpoints_location"],
-            sigma=d["cutpoints_scale"],
-            dims="cutpoint",
-            transform=pm.distributions.transforms.ordered,
-            initval=data["cutpoints_start"],
+        # classroom: Intercept varies, non-centred
+        sd_classroom = pm.HalfStudentT(
+            "sd_classroom", 4, d["sd_classroom_scale"], dims="classroom_term"
         )
+        z_classroom = pm.Normal("z_classroom", 0, 1, dims=("classroom", "classroom_term"))
+        u_classroom = pm.Deterministic(
+            "u_classroom", z_classroom * sd_classroom, dims=("classroom", "classroom_term")
+        )
+        eta += u_classroom[d["unit_classroom"], 0]
+
+        # Response
         pm.CustomDist(
             "response",
             eta,

@@ -59,14 +59,17 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             item,
             _variable(f"sd_{item.identifier}", item.sd_priors, f"{item.identifier}_term", True),
             _grouping_words(item),
+            "level" if resolved.categories else "beta",
         )
-        for item in resolved.groupings
+        # Outer groupings first: inner ones may be centred around their effects.
+        for item in sorted(resolved.groupings, key=lambda item: item.units)
     ]
     body: dict[str, Any] = {
         "fixed": fixed.fixed(  # type: ignore[attr-defined]
             resolved,
             _intercept(resolved),
             _variable("slopes", resolved.slope_priors, "predictor", False),
+            _cutpoints(resolved) if resolved.categories else "",
             any(item.around for item in resolved.groupings),
         ).strip(),
         "groupings": [text.strip() for text in groupings],
@@ -138,7 +141,9 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
         words.append("correlated" if grouping.correlated else "uncorrelated")
         if grouping.correlated and len(grouping.blocks) > 1:
             words[-1] = "correlated within blocks"
-    if grouping.partly_centred:
+    if grouping.graded:
+        words.append("between centred and non-centred")
+    elif grouping.partly_centred:
         words.append("the first term centred, the rest not")
     else:
         words.append("centred" if grouping.centred else "non-centred")
@@ -147,8 +152,6 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
 
 def _response(resolved: ResolvedSpec) -> str:
     lines = ["# Response"]
-    if resolved.categories:
-        lines.append(_cutpoints(resolved))
     for parameter in resolved.family.parameters:
         if parameter.name == "cutpoints":
             continue

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bayesml.design.resolving import Design, design_centres
+from bayesml.design.design_centres import design_centres, parent_units
+from bayesml.design.resolving import Design
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedSpec
 
@@ -37,10 +38,18 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
     if design.response.trials is not None:
         data["trials"] = design.response.trials
     weights = design_centres(design, resolved.groupings)
-    for part, grouping, centre in zip(design.varying, resolved.groupings, weights, strict=True):
+    position = {item.identifier: number for number, item in enumerate(resolved.groupings)}
+    for part, grouping, centre, reliability in zip(
+        design.varying, resolved.groupings, weights, design.reliabilities, strict=True
+    ):
         name = grouping.identifier
         if grouping.around:
             data[f"centre_{name}"] = centre[:, 0] if grouping.centred_terms == 1 else centre
+        for place, parent in enumerate(grouping.parents, start=1):
+            outer = design.varying[position[parent.identifier]].units
+            data[f"outer{place}_{name}"] = parent_units(part.units, outer)
+        if grouping.graded:
+            data[f"grade_{name}"] = reliability.by_unit[:, :1]
         data[f"unit_{name}"] = np.array(part.units.index, dtype=np.int64)
         if part.units.weights is not None:
             data[f"weight_{name}"] = np.array(part.units.weights)

@@ -14,12 +14,16 @@ from bayesml.design.units import Units
 
 # Relative size of what may vary within a unit before a column no longer counts as constant there.
 TOLERANCE = 1e-9
+# Below this mean reliability the effects hardly tie up a coefficient.
+WEAK = 0.25
 
 
 def centres(
     predictors: np.ndarray,
     parts: Sequence[tuple[Units, np.ndarray]],
     centred_terms: Sequence[int],
+    outer: Sequence[Sequence[int]],
+    reliability: Sequence[float],
 ) -> list[np.ndarray]:
     """Return, per grouping, the weights of the coefficients in the centre of each effect.
 
@@ -34,6 +38,11 @@ def centres(
     parts : sequence of (Units, array of shape (rows, terms))
     centred_terms : sequence of int
         How many leading terms of each grouping are centred.
+    outer : sequence of sequence of int
+        Positions of the groupings around whose effects each grouping is centred. What belongs to
+        one of them is part of the inner centre too.
+    reliability : sequence of float
+        Mean reliability of each grouping's first term; weakly informed groupings come last.
 
     Returns
     -------
@@ -44,10 +53,16 @@ def centres(
         np.zeros((len(units.labels), count, predictors.shape[1]))
         for (units, _), count in zip(parts, centred_terms, strict=True)
     ]
-    order = sorted(range(len(parts)), key=lambda number: len(parts[number][0].labels))
+    order = sorted(
+        range(len(parts)),
+        key=lambda number: (reliability[number] < WEAK, len(parts[number][0].labels)),
+    )
     for column in range(predictors.shape[1]):
         for number in order:
             if _assign(predictors[:, column], *parts[number], found[number][:, :, column]):
+                for inner in range(len(parts)):
+                    if number in outer[inner]:
+                        _assign(predictors[:, column], *parts[inner], found[inner][:, :, column])
                 break
     return found
 

@@ -7,7 +7,7 @@ samples well, near 0 the prior does and the non-centred form samples well (Papas
 Roberts & Skold 2007, doi:10.1214/088342307000000014).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ ROUNDS = 40
 # Above this mean reliability the centred form was the more efficient one on the reference tables.
 THRESHOLD = 0.6
 # With fewer units the SD's posterior reaches down to zero, where the centred form has a funnel.
-FEWEST_UNITS = 12
+FEWEST_UNITS = 5
 
 
 @dataclass(frozen=True)
@@ -31,135 +31,213 @@ class Reliability:
     ----------
     sd : array, shape (terms,)
         Rough SD of each term on the link scale; not an estimate to report.
-    reliability : array, shape (terms,)
-        Mean over the units of information / (information + 1 / variance).
+    by_unit : array, shape (units, terms)
+        Information / (information + 1 / variance) of each effect, between 0 and 1.
     """
 
     sd: np.ndarray
-    reliability: np.ndarray
+    by_unit: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over the units, shape (terms,)."""
+        return self.by_unit.mean(axis=0)
 
 
-def centred_terms(result: Reliability, units: int) -> tuple[int, str]:
-    """Return how many terms are centred (all, the first, or none), and why in words."""
-    first, lowest = float(result.reliability[0]), float(result.reliability.min())
+@dataclass(frozen=True)
+class Form:
+    """How the effects of a grouping are sampled.
+
+    Parameters
+    ----------
+    centred_terms : int
+        How many terms are centred, from the first: all, one or none.
+    graded : bool
+        Whether a single term is sampled between centred and non-centred, by unit.
+    reason : str
+        The form and why, in words.
+    """
+
+    centred_terms: int
+    graded: bool
+    reason: str
+
+
+def chosen_form(result: Reliability) -> Form:
+    """Return the form that suits the reliabilities of a grouping."""
+    units, terms = result.by_unit.shape
+    first, lowest = float(result.mean[0]), float(result.mean.min())
     if units < FEWEST_UNITS:
-        return 0, f"non-centred: fewer than {FEWEST_UNITS} units"
-    if lowest >= THRESHOLD:
-        return len(result.reliability), f"centred: the units' mean reliability is {lowest:.2f}"
-    if first >= THRESHOLD:
-        return 1, (
-            f"partly centred: the units' mean reliability is {first:.2f} for the first term, "
-            f"{lowest:.2f} for another"
+        return Form(0, False, f"non-centred: fewer than {FEWEST_UNITS} units")
+    if terms == 1:
+        # Each unit gets the place that suits it (Papaspiliopoulos, Roberts & Skold 2003): the
+        # same source serves every table, and no threshold decides.
+        return Form(
+            1, True, f"between centred and non-centred by unit: mean reliability {first:.2f}"
         )
-    return 0, f"non-centred: the units' mean reliability is {lowest:.2f}"
+    if lowest >= THRESHOLD:
+        return Form(terms, False, f"centred: the units' mean reliability is {lowest:.2f}")
+    if first >= THRESHOLD:
+        words = f"{first:.2f} for the first term, {lowest:.2f} for another"
+        return Form(1, False, f"partly centred: the units' mean reliability is {words}")
+    return Form(0, False, f"non-centred: the units' mean reliability is {lowest:.2f}")
 
 
-def working_response(
-    spec: ModelSpec, response: Response, offset: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a roughly normal stand-in for the outcome on the link scale, and its weights."""
+@dataclass(frozen=True)
+class Working:
+    """A roughly normal stand-in for the outcome on the link scale.
+
+    Parameters
+    ----------
+    start : array, shape (rows,)
+        Linear predictor, without the offset, to begin with.
+    at : callable
+        From a linear predictor to the working response and its information (Breslow & Clayton
+        1993, doi:10.1080/01621459.1993.10594284).
+    residual_known : bool
+        False where the level-1 variance is estimated too.
+    """
+
+    start: np.ndarray
+    at: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    residual_known: bool
+
+
+def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | None) -> Working:
+    """Return the stand-in for an outcome."""
     y = response.values.astype(float)
     kind = spec.family_record.response
-    shift = 0.0 if offset is None else offset
+    shift = np.zeros_like(y) if offset is None else offset
     if kind == "count":
-        return np.log(y + 0.5) - shift, y + 0.5
-    if kind == "binary" and response.trials is not None:
-        trials = response.trials
-        share = (y + 0.5) / (trials + 1)
-        return (
-            spec.link_record.forward(share) - shift,
-            _link_weight(spec, share, trials.astype(float)),
-        )
+        rate = np.log(max(y.sum(), 0.5) / np.exp(shift).sum())
+        highest = np.log(y.max() + 1) + 1
+
+        def count(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            mean = np.exp(np.clip(eta + shift, -6.0, highest))
+            return eta + (y - mean) / mean, mean
+
+        return Working((np.log(y + 0.5) - shift + rate) / 2, count, True)
     if kind == "binary":
-        share = np.clip(y.mean(), 0.01, 0.99) * np.ones_like(y)
-        weight = _link_weight(spec, share, np.ones_like(y))
-        slope = np.sqrt(share * (1 - share) / weight)
-        # One Fisher-scoring step from the common mean.
-        return spec.link_record.forward(share) + (y - share) / (share * (1 - share)) * slope, weight
+        trials = np.ones_like(y) if response.trials is None else response.trials.astype(float)
+
+        def binary(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            share = np.clip(spec.link_record.inverse(eta + shift), 0.005, 0.995)
+            slope = _slope(spec, share)
+            weight = slope**2 * trials / (share * (1 - share))
+            return eta + (y / trials - share) / slope, weight
+
+        share = np.clip(y.sum() / trials.sum(), 0.005, 0.995) * np.ones_like(y)
+        return Working(spec.link_record.forward(share) - shift, binary, True)
     if kind == "ordered":
         shares = np.bincount(response.values) / len(y)
         middle = np.cumsum(shares) - shares / 2
         latent = spec.link_record.forward(middle)[response.values]
-        variance = spec.link_record.latent_variance or 1.0
-        return latent, np.full_like(y, 1 / variance)
-    return y - shift, np.full_like(y, 1 / max(np.var(y), 1e-300))
+    else:
+        latent = y - shift
+    constant = np.full_like(y, 1 / max(float(np.var(latent)), 1e-300))
+    return Working(latent, lambda eta: (latent, constant), False)
 
 
-def _link_weight(spec: ModelSpec, share: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """Return the Fisher information about the linear predictor: (d mean / d eta)^2 / variance."""
+def _slope(spec: ModelSpec, share: np.ndarray) -> np.ndarray:
+    """Return d mean / d eta where the mean is `share`."""
     step = 1e-5
     eta = spec.link_record.forward(share)
     inverse = spec.link_record.inverse
-    slope = (inverse(eta + step) - inverse(eta - step)) / (2 * step)
-    return slope**2 * spec.family_record.weight(share, trials)
+    return (inverse(eta + step) - inverse(eta - step)) / (2 * step)
 
 
 def reliabilities(
-    outcome: np.ndarray,
-    weight: np.ndarray,
+    working: Working,
     predictors: np.ndarray,
     groupings: Sequence[tuple[Units, np.ndarray]],
-    residual_known: bool,
 ) -> list[Reliability]:
     """Return the reliability of each grouping from a crude approximate fit.
 
+    Units inside a unit (children in a school) blur what the rows say about the outer one: their
+    variance is taken out of the rows' information, w / (1 + variance * information of the inner
+    unit). Crossed groupings are fitted in turn, each on what the others leave.
+
     Parameters
     ----------
-    outcome, weight : array, shape (rows,)
-        Working response and its information.
+    working : Working
+        Stand-in for the outcome.
     predictors : array, shape (rows, coefficients)
     groupings : sequence of (Units, array of shape (rows, terms))
-    residual_known : bool
-        False where the level-1 variance is estimated too.
 
     Returns
     -------
     list of Reliability
     """
-    root = np.sqrt(weight)[:, None]
-    if predictors.shape[1]:
-        solution = np.linalg.lstsq(predictors * root, outcome * root[:, 0], rcond=None)[0]
-        residual = outcome - predictors @ solution
-    else:
-        residual = outcome.copy()
     parts = [_entries(units, z) for units, z in groupings]
-    spread = max(float(np.average(residual**2, weights=weight)), 1e-300)
+    inside = [
+        [o != g and contains(groupings[g][0], groupings[o][0]) for o in range(len(parts))]
+        for g in range(len(parts))
+    ]
+    outcome, weight = working.at(working.start)
+    left = outcome - predictors @ _weighted_fit(outcome, weight, predictors)
+    spread = max(float(np.average(left**2, weights=weight)), 1e-300)
     variances = [
         np.array([0.25 * spread / max(float((z**2).mean()), 1e-300) for z in part.z.T])
         for part in parts
     ]
-    effects = [np.zeros((part.units, part.z.shape[1])) for part in parts]
-    scale = np.ones(1)
-    information = [np.ones_like(effect) for effect in effects]
+    fitted = [np.zeros_like(outcome) for _ in parts]
+    information = [np.ones((part.units, part.z.shape[1])) for part in parts]
+    # Inner groupings first, since the outer ones need what these leave of the rows' information.
+    order = sorted(range(len(parts)), key=lambda number: -parts[number].units)
+    scale = 1.0
+    eta = working.start
     for _ in range(ROUNDS):
-        for number, part in enumerate(parts):
-            for term in range(part.z.shape[1]):
-                z = part.z[:, term]
-                fitted = np.zeros_like(residual)
-                np.add.at(fitted, part.row, z * effects[number][part.unit, term])
-                partial = residual + fitted
-                w = weight[part.row] * scale
-                info = np.bincount(part.unit, w * z**2, minlength=part.units)
-                score = np.bincount(part.unit, w * z * partial[part.row], minlength=part.units)
-                variance = 1 / (info + 1 / variances[number][term])
-                effects[number][:, term] = variance * score
-                variances[number][term] = max(
-                    float(np.mean(effects[number][:, term] ** 2 + variance)), 1e-12 * spread
-                )
-                information[number][:, term] = info
-                fitted = np.zeros_like(residual)
-                np.add.at(fitted, part.row, z * effects[number][part.unit, term])
-                residual = partial - fitted
-        if not residual_known:
+        outcome, weight = working.at(eta)
+        effects = sum(fitted, np.zeros_like(outcome))
+        fixed = predictors @ _weighted_fit(outcome - effects, weight, predictors)
+        residual = outcome - fixed
+        blurred: list[np.ndarray] = [weight * scale for _ in parts]
+        for number in order:
+            information[number] = _information(parts[number], blurred[number])
+            taken = 1 / (1 + variances[number][0] * information[number][:, 0])
+            for outer in range(len(parts)):
+                if inside[outer][number]:
+                    blurred[outer] = blurred[outer] * taken[groupings[number][0].index]
+        # Outer groupings first: an inner one is fitted to what the outer ones leave.
+        for number in reversed(order):
+            others = (fitted[o] for o in range(len(parts)) if o != number and not inside[number][o])
+            rest = residual - sum(others, np.zeros_like(residual))
+            fitted[number], variances[number] = _update(
+                parts[number],
+                rest,
+                blurred[number],
+                information[number],
+                variances[number],
+                kept=_kept(number, inside, groupings, information, variances),
+                smallest=1e-12 * spread,
+            )
+        eta = fixed + sum(fitted, np.zeros_like(residual))
+        if not working.residual_known:
             lost = sum(
                 float(np.sum(i / (i + 1 / v))) for i, v in zip(information, variances, strict=True)
             )
-            left = max(len(residual) - lost, 0.1 * len(residual))
-            scale = left / np.maximum(np.sum(weight * residual**2), 1e-300) * np.ones(1)
+            degrees = max(len(eta) - lost, 0.1 * len(eta))
+            scale = degrees / max(float(np.sum(weight * (outcome - eta) ** 2)), 1e-300)
     return [
-        Reliability(np.sqrt(v), (i / (i + 1 / v)).mean(axis=0))
+        Reliability(np.sqrt(v), i / (i + 1 / v))
         for i, v in zip(information, variances, strict=True)
     ]
+
+
+def contains(outer: Units, inner: Units) -> bool:
+    """Return whether every unit of `inner` lies in one unit of `outer`."""
+    if outer.weights is not None or inner.weights is not None:
+        return False
+    first = np.full(len(inner.labels), -1)
+    first[inner.index] = outer.index
+    return bool((first[inner.index] == outer.index).all())
+
+
+def _weighted_fit(outcome: np.ndarray, weight: np.ndarray, predictors: np.ndarray) -> np.ndarray:
+    if not predictors.shape[1]:
+        return np.zeros(0)
+    root = np.sqrt(weight)
+    return np.linalg.lstsq(predictors * root[:, None], outcome * root, rcond=None)[0]
 
 
 @dataclass(frozen=True)
@@ -170,11 +248,78 @@ class _Entries:
     unit: np.ndarray
     z: np.ndarray
     units: int
+    rows: int
+
+    def by_unit(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self.unit, values, minlength=self.units)
+
+    def by_row(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self.row, values, minlength=self.rows)
+
+
+def _kept(
+    number: int,
+    inside: Sequence[Sequence[bool]],
+    groupings: Sequence[tuple[Units, np.ndarray]],
+    information: Sequence[np.ndarray],
+    variances: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Return the share of each unit's effect that the effects of outer units leave to it."""
+    inner = groupings[number][0]
+    kept = np.ones(len(inner.labels))
+    told = information[number][:, 0] / (1 + variances[number][0] * information[number][:, 0])
+    for outer in range(len(groupings)):
+        if not inside[outer][number]:
+            continue
+        parent = np.zeros(len(inner.labels), dtype=int)
+        parent[inner.index] = groupings[outer][0].index
+        known = information[outer][:, 0]
+        reliability = known / (known + 1 / variances[outer][0])
+        kept *= 1 - np.clip(reliability[parent] * told / np.maximum(known[parent], 1e-300), 0, 1)
+    return kept
+
+
+def _information(part: _Entries, weight: np.ndarray) -> np.ndarray:
+    """Return what the rows say about each effect, shape (units, terms)."""
+    w = weight[part.row]
+    return np.column_stack([part.by_unit(w * z**2) for z in part.z.T])
+
+
+def _update(
+    part: _Entries,
+    rest: np.ndarray,
+    weight: np.ndarray,
+    information: np.ndarray,
+    variances: np.ndarray,
+    kept: np.ndarray,
+    smallest: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return fitted values and variances of one grouping, one round further."""
+    w = weight[part.row]
+    effects = np.zeros((part.units, part.z.shape[1]))
+    fitted = np.zeros(part.rows)
+    updated = variances.copy()
+    # Two sweeps: a slope and an intercept share what the rows say.
+    for _ in range(2):
+        for term, z in enumerate(part.z.T):
+            own = part.by_row(z * effects[part.unit, term])
+            partial = rest - fitted + own
+            score = part.by_unit(w * z * partial[part.row])
+            variance = 1 / (information[:, term] + 1 / variances[term])
+            effects[:, term] = variance * score
+            # MacKay's fixed point: the sum of squares over the effective number of effects. It has
+            # the fixed point of expectation and maximisation, and gets there in fewer rounds.
+            effective = float(np.sum(kept * information[:, term] * variance))
+            updated[term] = max(
+                float(np.sum(effects[:, term] ** 2)) / max(effective, 1e-12), smallest
+            )
+            fitted += part.by_row(z * effects[part.unit, term]) - own
+    return fitted, updated
 
 
 def _entries(units: Units, z: np.ndarray) -> _Entries:
     if units.weights is None:
-        return _Entries(np.arange(len(z)), units.index, z, len(units.labels))
+        return _Entries(np.arange(len(z)), units.index, z, len(units.labels), len(z))
     row, slot = np.nonzero(units.weights)
     weighted = z[row] * units.weights[row, slot][:, None]
-    return _Entries(row, units.index[row, slot], weighted, len(units.labels))
+    return _Entries(row, units.index[row, slot], weighted, len(units.labels), len(z))

@@ -1,13 +1,12 @@
 """From a specification and a table to a resolved specification and arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesml.design.centring import centres
 from bayesml.design.checks import (
     check_baseline,
     check_groupings,
@@ -21,10 +20,13 @@ from bayesml.design.default_priors import (
     prior_keys,
     response_scales,
 )
+from bayesml.design.design_centres import design_centres, parents_of, with_constant
 from bayesml.design.expressions import evaluate
 from bayesml.design.matrices import Matrix, build_matrix
 from bayesml.design.parametrisation import (
-    centred_terms,
+    Form,
+    Reliability,
+    chosen_form,
     reliabilities,
     working_response,
 )
@@ -86,6 +88,8 @@ class Design:
         Which rows take part.
     notes : tuple of str
         What the reader must know.
+    reliabilities : tuple of Reliability
+        How much the rows say about the effects of each grouping, roughly.
     """
 
     response: Response
@@ -94,6 +98,7 @@ class Design:
     offset: np.ndarray | None
     rows: RowsUsed
     notes: tuple[str, ...]
+    reliabilities: tuple[Reliability, ...]
 
 
 def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
@@ -135,7 +140,21 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         *_few_units(varying),
     ]
     offset = _offset(spec, frame, positions)
-    return Design(response, fixed, varying, offset, rows, tuple(note for note in notes if note))
+    return Design(
+        response,
+        fixed,
+        varying,
+        offset,
+        rows,
+        tuple(note for note in notes if note),
+        tuple(
+            reliabilities(
+                working_response(spec, response, offset),
+                with_constant(fixed),
+                [(part.units, part.terms) for part in varying],
+            )
+        ),
+    )
 
 
 def _columns(spec: ModelSpec) -> dict[str, str]:
@@ -299,22 +318,8 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
 def _resolve_groupings(
     spec: ModelSpec, design: Design, book: PriorBook, spread: float, names: Mapping[str, str]
 ) -> tuple[ResolvedGrouping, ...]:
-    outcome, weight = working_response(spec, design.response, design.offset)
-    intercept = np.ones((len(outcome), 1))
-    predictors = (
-        design.fixed.values
-        if spec.family_record.intercept
-        else np.column_stack([intercept, design.fixed.values])
-    )
-    found = reliabilities(
-        outcome,
-        weight,
-        predictors,
-        [(part.units, part.terms) for part in design.varying],
-        residual_known=not spec.family_record.level1,
-    )
     resolved = []
-    for part, reliability in zip(design.varying, found, strict=True):
+    for part, reliability in zip(design.varying, design.reliabilities, strict=True):
         name = part.grouping.name
         priors = tuple(
             book.prior(
@@ -332,12 +337,11 @@ def _resolve_groupings(
                 "has correlated terms, where MLwiN uses an inverse-Wishart prior. Use "
                 "correlated=False or another prior."
             )
-        if part.grouping.parametrisation == "auto":
-            centred, reason = centred_terms(reliability, len(part.units.labels))
-        else:
-            form = part.grouping.parametrisation
-            centred = {"centred": len(part.labels), "partly centred": 1}.get(form, 0)
-            reason = f"{form}: set by the user"
+        form = chosen_form(reliability)
+        if part.grouping.parametrisation != "auto":
+            set_by_user = part.grouping.parametrisation
+            centred = {"centred": len(part.labels), "partly centred": 1}.get(set_by_user, 0)
+            form = Form(centred, False, f"{set_by_user}: set by the user")
         eta = book.prior((f"corr_{name}",), "correlation", Prior("LKJ", (2.0,))).values[0]
         resolved.append(
             ResolvedGrouping(
@@ -346,25 +350,21 @@ def _resolve_groupings(
                 terms=part.labels,
                 blocks=part.blocks,
                 units=len(part.units.labels),
-                centred_terms=centred,
+                centred_terms=form.centred_terms,
+                graded=form.graded,
                 multiple=part.grouping.multiple,
                 sd_priors=priors,
                 eta=eta,
-                reason=reason,
+                reason=form.reason,
             )
         )
+    resolved = [
+        replace(item, parents=parents_of(number, resolved, design))
+        for number, item in enumerate(resolved)
+    ]
     return tuple(
         replace(item, around=bool(weights.any()))
         for item, weights in zip(resolved, design_centres(design, resolved), strict=True)
-    )
-
-
-def design_centres(design: Design, groupings: Sequence[ResolvedGrouping]) -> list[np.ndarray]:
-    """Return, per grouping, the weights of the coefficients in the centre of each centred term."""
-    return centres(
-        design.fixed.values,
-        [(part.units, part.terms) for part in design.varying],
-        [item.centred_terms for item in groupings],
     )
 
 

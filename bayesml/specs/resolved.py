@@ -10,6 +10,22 @@ from bayesml.specs.modelspec import ModelSpec
 
 
 @dataclass(frozen=True)
+class Parent:
+    """A grouping whose units contain the units of a centred grouping.
+
+    Parameters
+    ----------
+    identifier : str
+        The outer grouping's identifier.
+    terms : tuple of int
+        Position among the outer grouping's terms of each centred term.
+    """
+
+    identifier: str
+    terms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ResolvedGrouping:
     """A grouping with everything that the generated source depends on.
 
@@ -28,8 +44,13 @@ class ResolvedGrouping:
     centred_terms : int
         How many of the terms are sampled as they are (centred): all, the first, or none. The
         others are standard normal variables that are scaled afterwards (non-centred).
+    graded : bool
+        Whether the only term is sampled between centred and non-centred, by how much the data say
+        about each unit.
     around : bool
         Whether centred terms are sampled around X beta, as far as it is constant within units.
+    parents : tuple of Parent
+        Groupings around whose effects the centred terms are sampled: children around their school.
     multiple : bool
         Whether rows may belong to several units.
     sd_priors : tuple of Prior
@@ -49,13 +70,15 @@ class ResolvedGrouping:
     multiple: bool
     sd_priors: tuple[Prior, ...]
     eta: float = 2.0
+    graded: bool = False
     around: bool = False
+    parents: tuple[Parent, ...] = ()
     reason: str = ""
 
     @property
     def centred(self) -> bool:
         """Whether every term is sampled as it is."""
-        return self.centred_terms == len(self.terms)
+        return self.centred_terms == len(self.terms) and not self.graded
 
     @property
     def partly_centred(self) -> bool:
