@@ -19,6 +19,8 @@ from bayesml.errors import (
     SpecError,
     TableError,
 )
+from bayesml.specs.groupings import Grouping
+from bayesml.specs.modelspec import ModelSpec
 
 ROWS = 36
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -168,6 +170,8 @@ GROUPINGS = [
     (lambda t: t.assign(copy=t.school.str.upper()), lme("score ~ x + (1 | school) + (1 | copy)"),
      SpecError, "'school' and 'copy' divide the rows into the same units"),
     (as_is, lme("score ~ x + (x | school) + (x | school)"), SpecError, "'Intercept', 'x' twice"),
+    (as_is, lambda t: bml.model(t, ModelSpec("score ~ x", (Grouping("g", ("school",), ("0",)),))),
+     SpecError, "Nothing varies over the grouping 'g'"),
     (having(z=lambda t: 2 * t.x), two(slopes=["x", "z"]), TableError, "combinations of each other"),
     (setting("share", 2, -0.7), members(), TableError, "weight 'share' of 'first' is negative in "
      "row 3. Weights are shares: 0 or more."),

@@ -102,6 +102,11 @@ def check_varying_terms(grouping: Grouping, labels: Sequence[str], values: np.nd
     ------
     SpecError, TableError
     """
+    if not len(labels):
+        raise SpecError(
+            f"Nothing varies over the grouping {quoted(grouping.name)}: its terms are "
+            f"{listed(grouping.terms)}. Write 1 for a varying intercept."
+        )
     repeated = sorted({label for label in labels if list(labels).count(label) > 1})
     if repeated:
         raise SpecError(

@@ -147,13 +147,14 @@ def effects_log_density(
     values: Mapping[str, np.ndarray],
     sd_scales: np.ndarray,
     eta: float,
-    form: str,
+    form: str | np.ndarray,
 ) -> float:
     """Density of a grouping's SDs, Cholesky factors and effects.
 
     Non-centred, the density is that of the standardised effects: the effects' own density times
     the Jacobian |Cholesky factor of Sigma|, once per unit. Partly centred, the first effect is
-    not standardised, and its SD leaves the Jacobian.
+    not standardised, and its SD leaves the Jacobian. An array says for every unit how much of its
+    SD an effect keeps: 1 where it is centred, 0 where it is standardised.
     """
     sd, effects = values[f"sd_{grouping.name}"], values[f"u_{grouping.name}"]
     total = 0.0
@@ -169,10 +170,12 @@ def effects_log_density(
             total += float(
                 stats.multivariate_normal.logpdf(effect, np.zeros(len(block)), covariance)
             )
-            if form != "centred":
+            if isinstance(form, str) and form != "centred":
                 total += 0.5 * float(np.linalg.slogdet(covariance)[1])
-            if form == "partly centred" and 0 in block:
+            if isinstance(form, str) and form == "partly centred" and 0 in block:
                 total -= float(np.log(sd[0]))
+    if not isinstance(form, str):
+        total += float(((1 - form) * np.log(sd)).sum())
     return total
 
 
@@ -207,7 +210,7 @@ def log_joint(
     groupings: list[Members],
     values: Mapping[str, np.ndarray],
     labels: Mapping[str, list[Any]],
-    form: str,
+    form: str | Mapping[str, np.ndarray],
     offset: Callable[[Row], float] = lambda row: 0.0,
 ) -> float:
     """The log-joint density under the default priors, at parameters on the user's scale."""
@@ -243,7 +246,9 @@ def log_joint(
                 for name, sd in zip(grouping.terms, z_sd, strict=True)
             ]
         )
-        total += effects_log_density(grouping, values, scales, 2.0, form)
+        total += effects_log_density(
+            grouping, values, scales, 2.0, form if isinstance(form, str) else form[grouping.name]
+        )
     eta = linear_predictors(table, coefficients, predictors, groupings, values, labels, offset)
     total += sum(
         outcome.density(row, value, values)

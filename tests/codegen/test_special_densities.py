@@ -16,7 +16,10 @@ from tests.codegen.test_log_density import (
     TERMS,
     TOLERANCE,
     Density,
+    _area,
+    _firms,
     _school,
+    _year_group,
     simulated_table,
 )
 
@@ -74,6 +77,75 @@ def test_bars_of_one_grouping_have_a_block_diagonal_covariance(
     assert made.resolved.groupings[0].blocks == (2, 1)
     terms = {**TERMS, "week": lambda row: row.week}
     compared(made, table, [Members("school", _school, terms, sizes=(2, 1))], form)
+
+
+INTERCEPT = {"Intercept": lambda row: 1.0}
+VARYING_INTERCEPTS: dict[str, tuple[Callable[..., bml.Model], list[Members]]] = {
+    "two_level": (
+        lambda table, formula, **options: bml.two_level(table, formula, group="school", **options),
+        [Members("school", _school, INTERCEPT)],
+    ),
+    "three_level": (
+        lambda table, formula, **options: bml.three_level(
+            table, formula, groups=["year_group", "school"], **options
+        ),
+        [Members("year_group", _year_group, INTERCEPT), Members("school", _school, INTERCEPT)],
+    ),
+    "cross_classified": (
+        lambda table, formula, **options: bml.cross_classified(
+            table, formula, groups=["school", "area"], **options
+        ),
+        [Members("school", _school, INTERCEPT), Members("area", _area, INTERCEPT)],
+    ),
+    "multiple_membership": (
+        lambda table, formula, **options: bml.multiple_membership(
+            table,
+            formula,
+            members=["first", "second"],
+            weights=["share", "rest"],
+            name="firm",
+            groups=["school"],
+            **options,
+        ),
+        [Members("firm", _firms, INTERCEPT), Members("school", _school, INTERCEPT)],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Labels of 'year_group':bayesml.errors.BayesmlWarning")
+@pytest.mark.parametrize(
+    ("structure", "family"),
+    [
+        (structure, family)
+        for number, structure in enumerate(VARYING_INTERCEPTS)
+        for family in ["gaussian", "ordinal logit", *list(OUTCOMES)[number + 1 : -2 : 4]]
+    ],
+)
+def test_varying_intercepts_in_the_form_that_the_data_choose(
+    structure: str, family: str, table: pd.DataFrame
+) -> None:
+    """Graded forms are a choice of the sampler's path: the density of the effects is the same."""
+    outcome = OUTCOMES[family]
+    build, groupings = VARYING_INTERCEPTS[structure]
+    table = table.assign(level=table["school"].str.len() + table["year_group"])
+    formula = f"{outcome.formula_left} ~ x + sex + level"
+    made = build(table, formula, **outcome.options)
+    density = Density(made)
+    grades = {
+        item.name: made.data[f"grade_{item.identifier}"]
+        if item.graded
+        else np.full((item.units, 1), float(item.centred))
+        for item in made.resolved.groupings
+    }
+    assert all(((grade >= 0) & (grade <= 1)).all() for grade in grades.values())
+    rng = np.random.default_rng(4)
+    predictors = {**PREDICTORS, "level": lambda row: float(row.level)}
+    for _ in range(2):
+        found, values = density.at(density.point(rng))
+        expected = log_joint(
+            outcome, table, predictors, groupings, values, density.labels(), grades
+        )
+        assert found == pytest.approx(expected, rel=TOLERANCE)
 
 
 def test_the_correlation_prior_is_the_users(table: pd.DataFrame) -> None:
