@@ -4,7 +4,7 @@ Deriving the log-density and its gradient, and rewriting them, takes PyTensor a 
 same model gives the same result each time. The key is a hash of the whole graph of the model with
 every constant, operation and transformation in it, but without the values of the data, which
 are read when the machine code runs. Where a model holds anything that cannot be described in full
-(an operation defined by the user, a nameless data array), there is no key and nothing is skipped.
+(an operation defined elsewhere, a nameless data array), there is no key and nothing is skipped.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from pytensor.tensor.random.type import RandomType
 from bayesml.engines.graphs import ParameterLayout
 
 # Only operations of these packages are fixed by their version.
-_PACKAGES = ("pytensor", "pymc", "numpy")
+_PACKAGES = ("pytensor", "pymc", "numpy", "builtins")
 _VERSIONS = ("pymc", "pytensor", "numba", "llvmlite", "numpy", "nutpie")
 _SETTINGS = (
     "floatX",
@@ -56,19 +56,19 @@ def model_key(model: pm.Model, layout: ParameterLayout) -> str | None:
     """
     described: list[Any] = []
     ends: list[Any] = []
-    for rv in model.basic_RVs:
-        value, transform = model.rvs_to_values[rv], model.rvs_to_transforms.get(rv)
-        described.append((rv.name, value.name, str(value.type), type(transform).__qualname__))
-        ends += [rv, value]
-        if transform is not None:
-            inputs = rv.owner.inputs
-            described.append(transform.ndim_supp)
-            ends += [transform.backward(value, *inputs), transform.log_jac_det(value, *inputs)]
-    ends += model.potentials
-    described.append(len(model.potentials))
-    ends += [model[name] for name in layout.kept]
     try:
-        graph = _graph_key((), ends)
+        for rv in model.basic_RVs:
+            value, transform = model.rvs_to_values[rv], model.rvs_to_transforms.get(rv)
+            density, parts = _density_key(rv)
+            described.append((rv.name, value.name, str(value.type), len(ends), density))
+            ends += [*parts, value]
+            if transform is not None:
+                inputs = rv.owner.inputs
+                described.append((type(transform).__qualname__, transform.ndim_supp))
+                ends += [transform.backward(value, *inputs), transform.log_jac_det(value, *inputs)]
+        described.append((len(ends), len(model.potentials)))
+        ends += [*model.potentials, *(model[name] for name in layout.kept)]
+        graph = _graph_key(model.basic_RVs, ends)
     except (_NoKey, RecursionError):
         return None
     text = repr(
@@ -91,6 +91,18 @@ def named_data(model: pm.Model) -> dict[str, Any]:
     data = {str(variable.name): variable for variable in model.data_vars}
     lengths = {str(variable.name): variable for variable in model.dim_lengths.values()}
     return lengths | data
+
+
+def _density_key(rv: Any) -> tuple[str, list[Any]]:
+    """Describe how a random variable is distributed: in words, and by expressions."""
+    operation = rv.owner.op
+    try:
+        return f"{_operation_key(operation)}.{rv.owner.outputs.index(rv)}", rv.owner.inputs
+    except _NoKey:
+        # A distribution that was written for this model: what it does is its log-density.
+        kind = f"density of {getattr(operation, 'signature', None)} {operation.ndim_supp}"
+        value = rv.type(f"value of {rv.name}")
+        return kind, [*rv.owner.inputs, pm.logp(rv, value, warn_rvs=False)]
 
 
 def _graph_key(inputs: Sequence[Any], outputs: Sequence[Any]) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 
 from bayesml.engines.graphs import layout_of
 from bayesml.engines.model_keys import model_key, named_data
@@ -85,11 +87,55 @@ def test_constant_data_enter_the_key() -> None:
     assert key_of(first, ["mean"]) != key_of(second, ["mean"])
 
 
-def test_a_distribution_of_the_users_own_has_no_key() -> None:
+def with_own_density(power: int, data: list[float] | None = None) -> Any:
     with pm.Model() as model:
         mean = pm.Normal("mean")
-        pm.CustomDist("obs", mean, logp=lambda value, mu: -abs(value - mu), observed=[0.0, 1.0])
-    assert key_of(model, ["mean"]) is None
+        y = pm.Data("y", np.array(data or [0.0, 1.0]))
+        pm.CustomDist("obs", mean, logp=lambda value, mu: -(abs(value - mu) ** power), observed=y)
+    return model
+
+
+def test_a_distribution_of_the_models_own_is_known_by_its_density() -> None:
+    key = key_of(with_own_density(1), ["mean"])
+    assert key is not None
+    assert key_of(with_own_density(1, [4.0, 2.0, 3.0]), ["mean"]) == key
+    assert key_of(with_own_density(2), ["mean"]) not in (None, key)
+
+
+def test_a_parameter_may_have_a_distribution_of_its_own() -> None:
+    def build(scale: float, on: str) -> Any:
+        with pm.Model() as model:
+            a, b = (
+                pm.CustomDist(name, scale, logp=lambda value, scale: -abs(value) / scale)
+                for name in "ab"
+            )
+            pm.Normal("obs", {"a": a, "b": b}[on], 1, observed=pm.Data("y", np.zeros(2)))
+        return model
+
+    keys = {key_of(build(scale, on), ["a", "b"]) for scale in (1.0, 2.0) for on in "ab"}
+    assert len(keys) == 4
+    assert None not in keys
+
+
+class Halve(Op):
+    """An operation that PyTensor does not know."""
+
+    __props__ = ()
+
+    def make_node(self, x: Any) -> Apply:
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        outputs[0][0] = inputs[0] / 2
+
+
+def test_an_operation_from_elsewhere_has_no_key() -> None:
+    with pm.Model() as model:
+        mean = pm.Normal("mean")
+        pm.Deterministic("half", Halve()(mean))
+        pm.Normal("obs", mean, 1, observed=[0.0, 1.0])
+    assert key_of(model, ["mean"]) is not None
+    assert key_of(model, ["half"]) is None
 
 
 def test_named_data_finds_data_and_lengths_of_dims(two_level: Callable[..., Any]) -> None:
