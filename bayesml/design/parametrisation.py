@@ -21,6 +21,8 @@ ROUNDS = 40
 THRESHOLD = 0.6
 # With fewer units the SD's posterior reaches down to zero, where the centred form has a funnel.
 FEWEST_UNITS = 5
+# Gain in log-likelihood at which an SD of 0 begins to be out of the question.
+SETTLED = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,24 @@ class Reliability:
         """Mean over the units, shape (terms,)."""
         return self.by_unit.mean(axis=0)
 
+    @property
+    def evidence(self) -> float:
+        """Roughly, by how much the first term's SD raises the log-likelihood above an SD of 0.
+
+        With x = information times variance of a unit, the sum of (x - log(1 + x)) / 2.
+        """
+        share = np.clip(self.by_unit[:, 0], 0.0, 1 - 1e-9)
+        x = share / (1 - share)
+        return float(np.sum(x - np.log1p(x)) / 2)
+
+    @property
+    def grades(self) -> np.ndarray:
+        """Place of each unit between non-centred (0) and centred (1), shape (units, 1).
+
+        The reliability of the unit, less where the SD may be 0: a centred effect has a funnel there.
+        """
+        return self.by_unit[:, :1] * self.evidence / (self.evidence + SETTLED)
+
 
 @dataclass(frozen=True)
 class Form:
@@ -61,6 +81,11 @@ class Form:
     centred_terms: int
     graded: bool
     reason: str
+
+
+def unsettled(results: Sequence[Reliability]) -> bool:
+    """Return whether some SD may well be 0, which chains explore slowly."""
+    return any(result.evidence < 2 * SETTLED for result in results)
 
 
 def chosen_form(result: Reliability) -> Form:
@@ -134,8 +159,13 @@ def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | N
         latent = spec.link_record.forward(middle)[response.values]
     else:
         latent = y - shift
-    constant = np.full_like(y, 1 / max(float(np.var(latent)), 1e-300))
+    constant = np.full_like(y, 1 / _spread(np.var(latent), latent))
     return Working(latent, lambda eta: (latent, constant), False)
+
+
+def _spread(variance: float, values: np.ndarray) -> float:
+    """Return a variance, but no less than what rounding leaves of values of this size."""
+    return max(float(variance), 1e-20 * float(np.mean(values**2)), 1e-200)
 
 
 def _slope(spec: ModelSpec, share: np.ndarray) -> np.ndarray:
@@ -175,7 +205,7 @@ def reliabilities(
     ]
     outcome, weight = working.at(working.start)
     left = outcome - predictors @ _weighted_fit(outcome, weight, predictors)
-    spread = max(float(np.average(left**2, weights=weight)), 1e-300)
+    spread = _spread(np.average(left**2, weights=weight), outcome)
     variances = [
         np.array([0.25 * spread / max(float((z**2).mean()), 1e-300) for z in part.z.T])
         for part in parts
@@ -217,7 +247,9 @@ def reliabilities(
                 float(np.sum(i / (i + 1 / v))) for i, v in zip(information, variances, strict=True)
             )
             degrees = max(len(eta) - lost, 0.1 * len(eta))
-            scale = degrees / max(float(np.sum(weight * (outcome - eta) ** 2)), 1e-300)
+            # A weighted sum of squares is about the number of rows; a perfect fit leaves nothing.
+            squares = max(float(np.sum(weight * (outcome - eta) ** 2)), 1e-12 * degrees)
+            scale = degrees / squares
     return [
         Reliability(np.sqrt(v), i / (i + 1 / v))
         for i, v in zip(information, variances, strict=True)
