@@ -49,7 +49,7 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
             outer = design.varying[position[parent.identifier]].units
             data[f"outer{place}_{name}"] = parent_units(part.units, outer)
         if grouping.graded:
-            data[f"grade_{name}"] = reliability.by_unit[:, :1]
+            data[f"grade_{name}"] = reliability.grades
         data[f"unit_{name}"] = np.array(part.units.index, dtype=np.int64)
         if part.units.weights is not None:
             data[f"weight_{name}"] = np.array(part.units.weights)

@@ -93,6 +93,7 @@ def sample_chains(
     cores: int,
     target_accept: float = 0.8,
     max_treedepth: int = 10,
+    extra_doublings: int = 0,
     adaptation: str = "diag",
     progress: bool | ProgressDisplay | None = None,
     on_finished: Callable[[ChainDraws], None] | None = None,
@@ -115,6 +116,9 @@ def sample_chains(
         The acceptance rate that the step size is adapted to, between 0 and 1.
     max_treedepth : int
         A draw takes at most 2 ** max_treedepth gradient evaluations.
+    extra_doublings : int
+        How often a trajectory is doubled again after it has turned back: longer trajectories
+        where an SD may be near 0.
     adaptation : str
         nutpie's adaptation of the mass matrix: "diag" or "low_rank".
     progress : bool, ProgressDisplay or None
@@ -140,7 +144,9 @@ def sample_chains(
             f"{_LEAST_TUNE} warm-up draws; got chains {chains}, draws {draws}, tune {tune}, "
             f"cores {cores}."
         )
-    plan = _Plan(compiled, seed, draws, tune, target_accept, max_treedepth, adaptation)
+    plan = _Plan(
+        compiled, seed, draws, tune, target_accept, max_treedepth, extra_doublings, adaptation
+    )
     waiting = list(chains)
     running: dict[int, _RunningChain] = {}
     results: dict[int, ChainDraws] = {}
@@ -182,6 +188,7 @@ class _Plan:
     tune: int
     target_accept: float
     max_treedepth: int
+    extra_doublings: int
     adaptation: str
 
     def nothing(self, chain: int) -> ChainDraws:
@@ -218,6 +225,7 @@ class _RunningChain:
             seed=chain_seed(plan.seed, chain),
             target_accept=plan.target_accept,
             maxdepth=plan.max_treedepth,
+            extra_doublings=plan.extra_doublings,
             adaptation=plan.adaptation,
             progress_bar=False,
             progress_callback=self._note,

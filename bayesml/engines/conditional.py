@@ -24,6 +24,7 @@ def sample_conditional(
     cores: int | None,
     target_accept: float,
     progress: bool | None,
+    extra_doublings: int = 0,
     on_finished: Callable[[ChainDraws], None] | None = None,
 ) -> tuple[list[ChainDraws], str]:
     """Sample a model by nutpie, or by PyMC's own sampler where nutpie cannot compile it.
@@ -36,7 +37,7 @@ def sample_conditional(
         Variables to keep.
     chains : sequence of int
         Numbers of the chains to run.
-    seed, draws, tune, cores, target_accept, progress, on_finished
+    seed, draws, tune, cores, target_accept, progress, extra_doublings, on_finished
         As in `sample_chains`; `cores` None takes every core.
 
     Returns
@@ -76,6 +77,7 @@ def sample_conditional(
             tune=tune,
             cores=cores or _available_cores(),
             target_accept=target_accept,
+            extra_doublings=extra_doublings,
             progress=display,
             on_finished=on_finished,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesml.design.parametrisation import unsettled
 from bayesml.errors import FitError, SamplingError, quoted
 from bayesml.records.fits import FORMAT, Fit
 from bayesml.records.modelling import Model
@@ -81,6 +82,7 @@ def fit_model(
             cores=cores,
             target_accept=target_accept,
             progress=progress,
+            extra_doublings=int(unsettled(model.design.reliabilities)),
             on_finished=keep,
         )
         done += run
