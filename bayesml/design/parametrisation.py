@@ -59,7 +59,7 @@ class Reliability:
     def grades(self) -> np.ndarray:
         """Place of each unit between non-centred (0) and centred (1), shape (units, 1).
 
-        The reliability of the unit, less where the SD may be 0: centred effects have a funnel there.
+        The reliability of the unit, less where the SD may be 0 and centred effects have a funnel.
         """
         return self.by_unit[:, :1] * self.evidence / (self.evidence + SETTLED)
 

@@ -95,7 +95,7 @@ def fit_model(
 def _check_arguments(
     draws: int, tune: int, chains: int, seed: int | None, engine: str, target_accept: float
 ) -> None:
-    for name, value, least in (("draws", draws, 1), ("tune", tune, 1), ("chains", chains, 1)):
+    for name, value, least in (("draws", draws, 1), ("tune", tune, 5), ("chains", chains, 1)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise FitError(f"{name} is {quoted(str(value))}. Give a whole number from {least} up.")
     if seed is not None and (
