@@ -1,9 +1,9 @@
-"""What centred effects are sampled around: the part of X beta that is constant within a unit.
+"""What centred effects are sampled around: the part of X beta that units have in common.
 
-A coefficient of a unit-level predictor (the intercept among them) and the effects of the units are
-nearly collinear; effects that are sampled around X beta part the two (hierarchical centring:
-Gelfand, Sahu & Carlin 1995, doi:10.1093/biomet/82.3.479). It changes the path of the sampler, not
-the model.
+A coefficient and the effects of the units are nearly collinear as far as its predictor differs
+between units; effects that are sampled around the units' means of X beta part the two
+(hierarchical centring: Gelfand, Sahu & Carlin 1995, doi:10.1093/biomet/82.3.479). It changes the
+path of the sampler, not the model.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,9 @@ def centres(
 ) -> list[np.ndarray]:
     """Return, per grouping, the weights of the coefficients in the centre of each effect.
 
-    A column of X belongs to a term of a grouping where it is the term times a number per unit: for
-    a varying intercept, where it is constant within units; for a varying slope of x, where it is x
-    or x times a unit-level predictor. It is given to the grouping with the fewest units, whose
-    effects tie up the coefficient the most, and to one only.
+    The weights of a column of X are its least-squares projection on the centred terms within each
+    unit: for a varying intercept, the unit's mean. A column is given to the grouping with the
+    fewest units, whose effects tie up the coefficient the most, and to the groupings inside it.
 
     Parameters
     ----------
@@ -68,25 +67,33 @@ def centres(
 
 
 def _assign(x: np.ndarray, units: Units, terms: np.ndarray, weights: np.ndarray) -> bool:
-    """Fill the weights of one column in one grouping, and return whether it belongs there."""
-    for term in range(weights.shape[1]):
-        z = terms[:, term]
-        if units.weights is not None:
-            # A row's weights sum to 1, so a multiple of the term itself can move into the units.
-            ratio = float(x @ z) / float(z @ z)
-            if _vanishes(x - z * ratio, x):
+    """Fill the weights of one column in one grouping, and return whether it has a place there."""
+    count = weights.shape[1]
+    if not count:
+        return False
+    if units.weights is not None:
+        # A row's weights sum to 1, so a multiple of a term itself can move into the units.
+        for term in range(count):
+            ratio = float(x @ terms[:, term]) / float(terms[:, term] @ terms[:, term])
+            if _vanishes(x - terms[:, term] * ratio, x):
                 weights[:, term] = ratio
                 return True
-            continue
-        count = len(units.labels)
-        size = np.bincount(units.index, z * z, minlength=count)
-        ratio_by_unit = np.bincount(units.index, x * z, minlength=count) / np.where(
-            size > 0, size, 1.0
-        )
-        if _vanishes(x - z * ratio_by_unit[units.index], x):
-            weights[:, term] = ratio_by_unit
-            return True
-    return False
+        return False
+    z = terms[:, :count]
+    gram = np.zeros((len(units.labels), count, count))
+    score = np.zeros((len(units.labels), count))
+    for term in range(count):
+        score[:, term] = np.bincount(units.index, z[:, term] * x, minlength=len(score))
+        for other in range(count):
+            gram[:, term, other] = np.bincount(
+                units.index, z[:, term] * z[:, other], minlength=len(score)
+            )
+    # A unit with few rows may not tell its terms apart: the ridge keeps its weights finite.
+    ridge = 1e-9 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(
+        count
+    ) + 1e-300 * np.eye(count)
+    weights[:] = np.linalg.solve(gram + ridge, score[:, :, None])[:, :, 0]
+    return True
 
 
 def _vanishes(rest: np.ndarray, x: np.ndarray) -> bool:

@@ -48,7 +48,7 @@ class ResolvedGrouping:
         Whether the only term is sampled between centred and non-centred, by how much the data say
         about each unit.
     around : bool
-        Whether centred terms are sampled around X beta, as far as it is constant within units.
+        Whether centred terms are sampled around the units' part of X beta.
     parents : tuple of Parent
         Groupings around whose effects the centred terms are sampled: children around their school.
     multiple : bool
