@@ -143,9 +143,7 @@ ENTRIES: Mapping[str, Entry] = {
         {},
     ),
     "scots_null": Entry(
-        lambda: bml.cross_classified(
-            _data("scotssec"), "attain ~ 1", groups=["primary", "second"]
-        ),
+        lambda: bml.cross_classified(_data("scotssec"), "attain ~ 1", groups=["primary", "second"]),
         {},
         {},
     ),
@@ -438,7 +436,9 @@ def worst_r_hat(fit: bml.Fit) -> float:
 
 def main(names: list[str]) -> None:
     """Print the whole table."""
-    print("| model | seed | worst R-hat | divergences | quantities | outside | nearest to its bound |")
+    print(
+        "| model | seed | worst R-hat | divergences | quantities | outside | nearest to its bound |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name in names or list(ENTRIES):
         model = build(name)
