@@ -22,7 +22,7 @@ def ours(name: str, seed: int) -> tuple[float, Any, list[str]]:
 
     import bayesml as bml
     import bayesml.engines.conditional
-    import bayesml.records.fitting  # noqa: F401
+    import bayesml.records.fitting
 
     builders: dict[str, Callable[[], Any]] = {
         "exam": lambda: bml.two_level(
