@@ -146,7 +146,7 @@ def _tuples(value: Any) -> Any:
     return value
 
 
-def model_facts(resolved: ResolvedSpec, design: Design) -> ModelFacts:
+def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) -> ModelFacts:
     """Return what a fit must know of its model and table."""
     spec = resolved.spec
     share = design.response.values.astype(float)
@@ -176,7 +176,7 @@ def model_facts(resolved: ResolvedSpec, design: Design) -> ModelFacts:
         trials=design.response.trials is not None,
         categories=resolved.categories,
         priors=tuple(prior_rows(resolved)),
-        notes=design.notes,
+        notes=notes,
     )
 
 

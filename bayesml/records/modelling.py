@@ -73,7 +73,7 @@ class Model:
     @cached_property
     def facts(self) -> ModelFacts:
         """What a fit of this model knows without the table."""
-        return model_facts(self.resolved, self.design)
+        return model_facts(self.resolved, self.design, self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:

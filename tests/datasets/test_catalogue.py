@@ -67,7 +67,9 @@ def test_text_columns_are_those_in_quotes(name: str) -> None:
     for position, column in enumerate(dataset(name).columns):
         cells = {row[position] for row in rows} - {"", "NA"}
         in_quotes = all(cell.startswith('"') and cell.endswith('"') for cell in cells)
-        assert (column.kind == "text") == in_quotes, column.name
+        # A count of answers that the source quotes; as a number it is ordered by itself.
+        expected = in_quotes and (name, column.name) != ("socatt", "numpos")
+        assert (column.kind == "text") == expected, column.name
 
 
 @pytest.mark.parametrize("name", NAMES)
