@@ -89,7 +89,7 @@ def _assign(x: np.ndarray, units: Units, terms: np.ndarray, weights: np.ndarray)
                 units.index, z[:, term] * z[:, other], minlength=len(score)
             )
     # A unit with few rows may not tell its terms apart: the ridge keeps its weights finite.
-    ridge = 1e-9 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(
+    ridge = 1e-12 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(
         count
     ) + 1e-300 * np.eye(count)
     weights[:] = np.linalg.solve(gram + ridge, score[:, :, None])[:, :, 0]

@@ -97,11 +97,11 @@ def _check_arguments(
 ) -> None:
     for name, value, least in (("draws", draws, 1), ("tune", tune, 5), ("chains", chains, 1)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise FitError(f"{name} is {quoted(str(value))}. Give a whole number from {least} up.")
+            raise FitError(f"{name} is {quoted(value)}. Give a whole number from {least} up.")
     if seed is not None and (
         isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0
     ):
-        raise FitError(f"seed is {quoted(str(seed))}. Give a whole number from 0 up, or None.")
+        raise FitError(f"seed is {quoted(seed)}. Give a whole number from 0 up, or None.")
     if not 0.5 <= target_accept < 1:
         raise FitError(f"target_accept is {target_accept}. Give a number from 0.5 to below 1.")
     if engine not in ENGINES:

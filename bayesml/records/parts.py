@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -59,11 +60,11 @@ def read_parts(folder: Path, fingerprint: str) -> "list[ChainDraws]":
     chains = []
     for path in sorted(folder.glob("chain-*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 head = json.loads(str(archive["head"]))
                 draws = _group(archive, _DRAWS)
                 stats = _group(archive, _STATS)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise FitError(
                 f"The finished chain {quoted(str(path))} cannot be read ({error}). Delete the file "
                 "and run again with --resume."
