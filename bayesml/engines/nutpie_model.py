@@ -73,14 +73,18 @@ class EntryPointModel(NutpieModel):
     def initial_point(self, seed: int) -> np.ndarray:
         """Return a jittered starting point, nearer to the unjittered one where it must be.
 
-        The jitter is halved until the log-density and its gradient are finite, so that chains
-        start apart where the model allows it.
+        The jitter is halved until the gradient is finite and the log-density is not out of all
+        proportion to that of the unjittered point, so that chains start apart where the model
+        allows it. A wide prior on the coefficient of a predictor with large numbers would
+        otherwise start a chain where the density is astronomically small, and leave it there.
         """
+        middle, _ = self.density_at(self.layout.start)
+        lowest = middle - abs(middle) - 10 * self.n_dim if np.isfinite(middle) else -np.inf
         jitter = np.random.default_rng(seed).uniform(-1, 1, self.n_dim) * self.layout.widths
         for halving in range(_HALVINGS):
             point = self.layout.start + jitter / 2**halving
             value, gradient = self.density_at(point)
-            if np.isfinite(value) and np.isfinite(gradient).all():
+            if np.isfinite(value) and value >= lowest and np.isfinite(gradient).all():
                 return point
         return self.layout.start.copy()
 
