@@ -124,7 +124,7 @@ def _fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=int, help="chains at the same time (default: every core)")
     parser.add_argument("--seed", type=int, help="seed of the draws (default: one is drawn)")
     parser.add_argument(
-        "--target-accept", type=float, default=0.9, metavar="P", help="0.5 to below 1 (default 0.9)"
+        "--target-accept", type=float, metavar="P", help="0.5 to below 1 (default 0.9 or 0.97)"
     )
     parser.add_argument(
         "--resume", action="store_true", help="keep the finished chains, run the missing ones"

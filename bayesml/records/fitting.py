@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bayesml.engines.chains import ChainDraws
 
 ENGINES = ("auto", "pymc")
+# Below this number of units the SDs of centred terms have a tail towards 0.
+FEW_UNITS = 50
 _PACKAGES = ("pymc", "pytensor", "nutpie", "arviz", "numpy", "pandas", "xarray", "formulaic")
 
 
@@ -36,7 +38,7 @@ def fit_model(
     seed: int | None,
     cores: int | None,
     engine: str,
-    target_accept: float,
+    target_accept: float | None,
     progress: bool | None,
     parts: str | Path | None,
     resume: bool,
@@ -50,6 +52,8 @@ def fit_model(
     SamplingError
         No chain has a draw.
     """
+    if target_accept is None:
+        target_accept = default_target_accept(model)
     _check_arguments(draws, tune, chains, seed, engine, target_accept)
     folder = None if parts is None else Path(parts)
     known = recorded_seed(folder) if folder is not None and resume else None
@@ -90,6 +94,15 @@ def fit_model(
     tree.attrs |= _record(model, seed, draws, tune, chains, target_accept)
     tree.attrs |= {"engine": "pymc", "engine_reason": reason}
     return Fit(tree)
+
+
+def default_target_accept(model: Model) -> float:
+    """Return the acceptance to aim at: higher where several terms of few units are centred."""
+    careful = any(
+        grouping.centred and len(grouping.terms) > 1 and grouping.units < FEW_UNITS
+        for grouping in model.resolved.groupings
+    )
+    return 0.97 if careful else 0.9
 
 
 def _check_arguments(

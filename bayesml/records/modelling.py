@@ -145,7 +145,7 @@ class Model:
         seed: int | None = None,
         cores: int | None = None,
         engine: str = "auto",
-        target_accept: float = 0.9,
+        target_accept: float | None = None,
         progress: bool | None = None,
         parts: str | Path | None = None,
         resume: bool = False,
@@ -163,8 +163,9 @@ class Model:
             Chains at the same time; None uses every core.
         engine : {"auto", "pymc"}
             "pymc" samples the conditional model with NUTS; "auto" chooses.
-        target_accept : float
-            Mean acceptance that NUTS aims at.
+        target_accept : float or None
+            Mean acceptance that NUTS aims at; None is 0.9, or 0.97 where several terms of few units
+            are centred, since a long step may diverge there.
         progress : bool or None
             Show progress; None shows it in terminals and notebooks.
         parts : str, Path or None
