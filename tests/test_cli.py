@@ -121,7 +121,7 @@ FOLDER_ERRORS = {
     "nowhere to write": (["code", "m.toml", "-o", "no/such.py"], ["'no/such.py' cannot be"]),
     "no such fit": (["report", "fit.nc"], ["no results file 'fit.nc'"]),
     "not a fit": (["report", "pupils.csv"], ["'pupils.csv' cannot be read as a results file"]),
-    "no draws": (["fit", "m.toml", "pupils.csv", "--draws", "0"], ["draws is '0'"]),
+    "no draws": (["fit", "m.toml", "pupils.csv", "--draws", "0"], ["draws is 0"]),
     "bad acceptance": (
         ["fit", "m.toml", "pupils.csv", "--target-accept", "1.5"],
         ["target_accept is 1.5"],
