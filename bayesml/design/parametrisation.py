@@ -85,7 +85,11 @@ class Form:
 
 def unsettled(results: Sequence[Reliability]) -> bool:
     """Return whether some SD may well be 0, which chains explore slowly."""
-    return any(result.evidence < 2 * SETTLED for result in results)
+    return any(
+        Reliability(result.sd, result.by_unit[:, [term]]).evidence < 2 * SETTLED
+        for result in results
+        for term in range(result.by_unit.shape[1])
+    )
 
 
 def chosen_form(result: Reliability) -> Form:
