@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -366,8 +365,3 @@ def _resolve_groupings(
         replace(item, around=bool(weights.any()))
         for item, weights in zip(resolved, design_centres(design, resolved), strict=True)
     )
-
-
-def unit_labels(design: Design) -> dict[str, tuple[Any, ...]]:
-    """Return the units' labels by grouping name."""
-    return {part.grouping.name: part.units.labels for part in design.varying}
