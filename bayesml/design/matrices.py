@@ -81,13 +81,19 @@ class Matrix:
             index=frame.index,
         )
         try:
-            matrix = self.spec.get_model_matrix(coded, context=_context())
+            with np.errstate(all="ignore"):
+                matrix = self.spec.get_model_matrix(coded, context=_context())
         except Exception as error:
             raise TableError(
                 f"These rows do not fit the model: {_reason(error, self.codings)}. Keep their "
                 "values within those of the rows that the model was made from."
             ) from error
-        return np.asarray(matrix, dtype=float)
+        names = [_translated(str(name), self.codings) for name in matrix.columns]
+        # An ordered outcome's matrix has lost its intercept to the cutpoints.
+        chosen = [names.index(label) for label in self.labels]
+        values = np.array(matrix, dtype=float).reshape(len(frame), -1)[:, chosen]
+        _check_finite(values, self.labels, "these rows", None)
+        return values
 
 
 def sorted_levels(values: Sequence[Any]) -> list[Any]:
@@ -176,6 +182,13 @@ def build_matrix(
     values = np.array(matrix, dtype=float, order="C")
     if values.ndim != 2:
         values = values.reshape(len(frame), -1)
+    _check_finite(values, labels, where, positions)
+    return Matrix(values, labels, items, matrix.model_spec)
+
+
+def _check_finite(
+    values: np.ndarray, labels: Sequence[str], where: str, positions: np.ndarray | None
+) -> None:
     finite = np.isfinite(values) & (np.abs(values) <= LARGEST)
     if not finite.all():
         column = int(np.flatnonzero(~finite.all(axis=0))[0])
@@ -183,7 +196,6 @@ def build_matrix(
             f"The term {quoted(labels[column])} of {where} is not a number below {LARGEST:g} in "
             f"row {row_list(~finite[:, column], positions)}. Correct the column or the expression."
         )
-    return Matrix(values, labels, items, matrix.model_spec)
 
 
 def _check_labels(labels: Sequence[str], names: Sequence[Any], where: str) -> None:
@@ -292,11 +304,16 @@ def _coded_column(frame: pd.DataFrame, coding: Coding) -> Any:
     codes = pd.Index(list(coding.levels), dtype=object).get_indexer(
         pd.Index(frame[coding.column].astype(object))
     )
+    # Levels that a results file has kept, and labels read from a file, may be text of a number.
+    by_text = {str(level): number for number, level in enumerate(coding.levels)}
+    values = frame[coding.column].to_numpy(dtype=object)
+    for position in np.flatnonzero(codes < 0):
+        codes[position] = by_text.get(str(values[position]), -1)
     unknown = codes < 0
     if unknown.any():
-        values = pd.unique(frame[coding.column][unknown].astype(object)).tolist()
+        strange = pd.unique(frame[coding.column][unknown].astype(object)).tolist()
         raise TableError(
-            f"Column {quoted(coding.column)} holds {listed(values)} in row {row_list(unknown)}, "
+            f"Column {quoted(coding.column)} holds {listed(strange)} in row {row_list(unknown)}, "
             f"which the model has not seen. Levels: {listed(coding.levels, most=10)}."
         )
     names = pd.Index([f"l{i}" for i in range(len(coding.levels))])

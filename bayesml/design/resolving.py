@@ -138,7 +138,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         *(note for part in varying for note in part.units.notes),
         *_few_units(varying),
     ]
-    offset = _offset(spec, frame, positions)
+    offset = offset_of_rows(spec, frame, positions)
     return Design(
         response,
         fixed,
@@ -217,7 +217,16 @@ def _few_units(varying: tuple[VaryingPart, ...]) -> list[str]:
     ]
 
 
-def _offset(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> np.ndarray | None:
+def offset_of_rows(
+    spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
+) -> np.ndarray | None:
+    """Return the known part of the linear predictor: offsets plus log exposure.
+
+    Raises
+    ------
+    TableError
+        An offset is not finite, or an exposure is not positive.
+    """
     total: np.ndarray | None = None
     texts = list(spec.parts.offsets)
     for text in texts:

@@ -61,16 +61,26 @@ def find_units(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) -
     TableError
         A label is missing, there is one unit only, or weights are unusable.
     """
-    if grouping.multiple:
-        units = _multiple(grouping, frame, positions)
-    else:
-        units = _single(grouping, frame, positions)
+    units = row_units(grouping, frame, positions)
     if len(units.labels) < 2:
         raise TableError(
             f"The grouping {quoted(grouping.name)} has one unit only, {listed(units.labels)}, so "
             "the variance between units cannot be learnt. Leave the grouping out."
         )
     return units
+
+
+def row_units(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) -> Units:
+    """Return the units of a grouping in these rows, be it one unit only.
+
+    Raises
+    ------
+    TableError
+        A label is missing, or weights are unusable.
+    """
+    if grouping.multiple:
+        return _multiple(grouping, frame, positions)
+    return _single(grouping, frame, positions)
 
 
 def _single(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) -> Units:
@@ -86,7 +96,7 @@ def _single(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) -> U
             )
         values = column_levels(column)
         codes.append(_codes(column, values))
-        levels.append([_label(value) for value in values])
+        levels.append([unit_label(value) for value in values])
     if len(codes) == 1:
         return Units(tuple(levels[0]), codes[0])
     return _combined(codes, levels)
@@ -110,7 +120,7 @@ def _codes(column: pd.Series, levels: list[Any]) -> np.ndarray:
     return pd.Index(levels, dtype=object).get_indexer(pd.Index(column.astype(object))).astype(int)
 
 
-def _label(value: Any) -> str | int:
+def unit_label(value: Any) -> str | int:
     """Return a label as a whole number or text: what results files can hold."""
     if isinstance(value, bool | np.bool_):
         return str(value)
@@ -131,10 +141,10 @@ def _multiple(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) ->
             "and text, so a unit cannot be recognised across them. Convert them to one type."
         )
     slots = [
-        [None if pd.isna(value) else _label(value) for value in column.astype(object)]
+        [None if pd.isna(value) else unit_label(value) for value in column.astype(object)]
         for column in columns
     ]
-    absent = None if grouping.absent is None else str(_label(grouping.absent))
+    absent = None if grouping.absent is None else str(unit_label(grouping.absent))
     used = np.array(
         [[value is not None and str(value) != absent for value in slot] for slot in slots]
     ).T

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesml.design.parametrisation import unsettled
+from bayesml.design.stored_designs import design_text, predictor_columns
 from bayesml.errors import FitError, SamplingError, quoted
 from bayesml.records.fits import FORMAT, Fit
 from bayesml.records.modelling import Model
@@ -244,6 +245,9 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         constant[f"terms_{name}"] = (("obs", f"{name}_term"), part.terms)
         if part.units.weights is not None:
             constant[f"weight_{name}"] = (dims, part.units.weights)
+    # The predictors as they are: slopes and contrasts change one of them and replay the design.
+    for number, (name, values) in enumerate(predictor_columns(model.design).items()):
+        constant[f"predictor_{number}"] = ("obs", values, {"column": name})
     return {"observed_data": observed, "constant_data": xr.Dataset(constant, coords=rows)}
 
 
@@ -263,6 +267,7 @@ def _record(
         "facts": model.facts.to_json(),
         "notes": json.dumps(list(model.notes), ensure_ascii=False),
         "spec": spec_to_toml(model.spec),
+        "design": design_text(model.design),
         "source": model.source,
         "equation": model.equation,
         "seed": int(seed),
