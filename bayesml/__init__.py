@@ -40,6 +40,7 @@ _MODULE_OF = {
     "variance_components": "bayesml.posterior.components",
     "vpc": "bayesml.posterior.partition",
     "icc": "bayesml.posterior.partition",
+    "predict": "bayesml.posterior.predictions",
     "report": "bayesml.reporting.documents",
     # errors
     "BayesmlError": "bayesml.errors",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.diagnosis import diagnose as diagnose
     from bayesml.posterior.partition import icc as icc
     from bayesml.posterior.partition import vpc as vpc
+    from bayesml.posterior.predictions import predict as predict
     from bayesml.posterior.summaries import summary as summary
     from bayesml.records.builders import cross_classified as cross_classified
     from bayesml.records.builders import longitudinal as longitudinal

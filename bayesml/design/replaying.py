@@ -1,6 +1,6 @@
 """The design of a fit built again on other rows: terms, offset, trials and units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,12 @@ class ReplayedTerms:
 
 
 def replay_terms(
-    spec: ModelSpec, stored: StoredDesign, frame: pd.DataFrame, *, trials: bool
+    spec: ModelSpec,
+    stored: StoredDesign,
+    frame: pd.DataFrame,
+    groupings: Collection[str],
+    *,
+    trials: bool = False,
 ) -> ReplayedTerms:
     """Return X, Z, offset and trials of other rows.
 
@@ -49,6 +54,8 @@ def replay_terms(
     stored : StoredDesign
     frame : DataFrame
         Plain columns, without missing values.
+    groupings : collection of str
+        Names of the groupings whose terms are wanted.
     trials : bool
         Whether the binomial trials are wanted.
 
@@ -68,6 +75,7 @@ def replay_terms(
         {
             name: np.concatenate([matrix.replay(frame) for matrix in matrices], axis=1)
             for name, matrices in stored.varying.items()
+            if name in groupings
         },
         np.zeros(len(frame)) if offset is None else offset,
         _trials(spec, frame) if trials else None,

@@ -1,0 +1,227 @@
+"""The linear predictor of rows, draw by draw, in blocks of rows that fit the processor's cache."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from bayesml.posterior.prediction_rows import PredictionRows, RowsOfGrouping
+from bayesml.quantities.response_means import (
+    category_probabilities,
+    response_mean,
+    response_mean_over_normal,
+)
+from bayesml.records.fits import Fit
+
+# Numbers in a block: 1 MB, so that the many passes over a block stay in the cache.
+_BLOCK = 131_072
+
+
+@dataclass(frozen=True)
+class PredictorBlock:
+    """Some rows' linear predictor.
+
+    Parameters
+    ----------
+    rows : slice
+    eta : array, shape (rows, draws)
+        On the link scale, with the offset; without cutpoints.
+    variance : array that broadcasts to (rows, draws), or None
+        Variance of the effects that are averaged over (strategy "marginal"), None where there are
+        none.
+    """
+
+    rows: slice
+    eta: np.ndarray
+    variance: np.ndarray | None
+
+
+def flat_draws(fit: Fit, name: str) -> np.ndarray:
+    """Return a variable's draws, shape (chains x draws, ...), chain after chain."""
+    values = np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
+    return values.reshape(-1, *values.shape[2:])
+
+
+def predictor_blocks(fit: Fit, rows: PredictionRows, seed: int) -> Iterator[PredictorBlock]:
+    """Yield the linear predictor block by block: X beta + Z u + offset.
+
+    Parameters
+    ----------
+    fit : Fit
+    rows : PredictionRows
+    seed : int
+        Seeds the effects of drawn units. Each unit has a stream of its own, which follows from
+        the seed, the grouping and the label: a unit's effects do not depend on the other rows.
+
+    Yields
+    ------
+    PredictorBlock
+    """
+    beta = flat_draws(fit, "beta").T.copy() if "beta" in fit.posterior else None
+    parts = [_Effects(fit, part, seed) for part in rows.groupings if part.strategy != "marginal"]
+    spreads = [_Spread(fit, part) for part in rows.groupings if part.strategy == "marginal"]
+    draws = fit.draws_made
+    size = max(1, _BLOCK // draws)
+    for start in range(0, len(rows.offset), size):
+        block = slice(start, min(start + size, len(rows.offset)))
+        eta = np.zeros((block.stop - block.start, draws))
+        if beta is not None:
+            np.matmul(rows.fixed[block], beta, out=eta)
+        eta += rows.offset[block, None]
+        for part in parts:
+            part.add_to(eta, block)
+        variance = None
+        for spread in spreads:
+            own = spread.of(block)
+            variance = own if variance is None else variance + own
+        yield PredictorBlock(block, eta, variance)
+
+
+class _Effects:
+    """Effects of known and drawn units of one grouping."""
+
+    def __init__(self, fit: Fit, part: RowsOfGrouping, seed: int):
+        self.part = part
+        self.seed = seed
+        name = part.facts.identifier
+        self.known = flat_draws(fit, f"u_{name}") if (part.positions >= 0).any() else None
+        self.root = covariance_root(fit, name) if (part.positions < 0).any() else None
+
+    def add_to(self, eta: np.ndarray, block: slice) -> None:
+        part = self.part
+        used, numbers = np.unique(part.index[block], return_inverse=True)
+        numbers = numbers.reshape(part.index[block].shape)
+        effects = np.empty((len(used), part.terms.shape[1], eta.shape[1]))
+        for place, unit in enumerate(used):
+            position = part.positions[unit]
+            if position >= 0 and self.known is not None:
+                effects[place] = self.known[:, position].T
+            else:
+                effects[place] = self._drawn(part.labels[unit])
+        terms, weights = part.terms[block], part.weights[block]
+        for slot in range(weights.shape[1]):
+            for term in range(terms.shape[1]):
+                share = weights[:, slot] * terms[:, term]
+                if (share == 1).all():
+                    eta += effects[numbers[:, slot], term]
+                elif share.any():
+                    eta += share[:, None] * effects[numbers[:, slot], term]
+
+    def _drawn(self, label: str) -> np.ndarray:
+        """Return the effects of a unit that the fit does not know, shape (terms, draws)."""
+        assert self.root is not None
+        rng = np.random.default_rng([self.seed, *_words(self.part.facts.name, label)])
+        normal = rng.standard_normal(self.root.shape[:2])
+        if self.root.shape[1] == 1:
+            return (self.root[:, :, 0] * normal).T
+        return np.einsum("dij,dj->id", self.root, normal)
+
+
+def _words(grouping: str, label: str) -> list[int]:
+    """Return numbers that a generator takes as its seed."""
+    digest = sha256(f"{grouping}\0{label}".encode()).digest()
+    return [int.from_bytes(digest[at : at + 4], "little") for at in (0, 4, 8, 12)]
+
+
+class _Spread:
+    """Variance that one grouping gives to rows: z' Sigma z times the sum of squared weights."""
+
+    def __init__(self, fit: Fit, part: RowsOfGrouping):
+        root = covariance_root(fit, part.facts.identifier)
+        covariance = root @ root.swapaxes(1, 2)
+        first, second = np.triu_indices(root.shape[1])
+        twice = np.where(first == second, 1.0, 2.0)
+        self.packed = (covariance[:, first, second] * twice).T.copy()
+        products = part.terms[:, first] * part.terms[:, second]
+        self.products = products * (part.weights**2).sum(axis=1, keepdims=True)
+
+    def of(self, block: slice) -> np.ndarray:
+        products = self.products[block]
+        if (products == products[0]).all():
+            products = products[:1]
+        # Rounding may leave a variance of 0 a little below it.
+        return np.maximum(products @ self.packed, 0.0)
+
+
+def covariance_root(fit: Fit, identifier: str) -> np.ndarray:
+    """Return a root S of each draw's covariance of a grouping's effects: S S' = Sigma.
+
+    Parameters
+    ----------
+    fit : Fit
+    identifier : str
+        The grouping's identifier.
+
+    Returns
+    -------
+    array, shape (draws, terms, terms)
+    """
+    sd = flat_draws(fit, f"sd_{identifier}")
+    if f"corr_{identifier}" not in fit.posterior:
+        return sd[:, :, None] * np.eye(sd.shape[1])
+    # By eigenvalues, which also takes a correlation of exactly 1.
+    values, vectors = np.linalg.eigh(flat_draws(fit, f"corr_{identifier}"))
+    return sd[:, :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+
+
+def mean_of_block(
+    fit: Fit, block: PredictorBlock, trials: np.ndarray | None, cutpoints: np.ndarray | None
+) -> np.ndarray:
+    """Return the expected outcome of a block of rows.
+
+    Parameters
+    ----------
+    fit : Fit
+    block : PredictorBlock
+    trials : array, shape (rows in all,), or None
+    cutpoints : array, shape (draws, categories - 1), or None
+
+    Returns
+    -------
+    array, shape (rows, draws), or (rows, categories, draws)
+        The mean, with trials the expected successes, or the probabilities of ordered categories.
+    """
+    link = fit.spec.link
+    if cutpoints is not None:
+        return category_probabilities(link, block.eta, cutpoints, block.variance)
+    if block.variance is None:
+        mean = response_mean(link, block.eta)
+    else:
+        mean = response_mean_over_normal(link, block.eta, block.variance)
+    return mean if trials is None else mean * trials[block.rows, None]
+
+
+def outcome_of_block(
+    fit: Fit,
+    block: PredictorBlock,
+    trials: np.ndarray | None,
+    parameters: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return outcomes drawn for a block of rows.
+
+    Parameters
+    ----------
+    fit : Fit
+    block : PredictorBlock
+        Effects that are averaged over are drawn anew for every row.
+    trials : array, shape (rows in all,), or None
+    parameters : mapping of str to array, shape (draws, ...)
+        Draws of the likelihood's parameters.
+    rng : numpy Generator
+
+    Returns
+    -------
+    array, shape (rows, draws)
+        Categories are numbers from 0.
+    """
+    family, link = fit.spec.family_record, fit.spec.link
+    eta = block.eta
+    if block.variance is not None:
+        eta = eta + np.sqrt(block.variance) * rng.standard_normal(eta.shape)
+    values: dict[str, Any] = {name: draws[None] for name, draws in parameters.items()}
+    mean = eta if family.response == "ordered" else response_mean(link, eta)
+    count = np.asarray(1) if trials is None else trials[block.rows, None]
+    return family.simulate(rng, mean, values | {"link": link}, count)

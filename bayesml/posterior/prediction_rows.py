@@ -1,0 +1,341 @@
+"""The rows of a prediction as arrays: the fit's own rows, or new ones in the fit's design."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesml.design.columns import plain_frame
+from bayesml.design.replaying import (
+    check_complete,
+    key_label,
+    replay_terms,
+    replay_units,
+    trials_columns,
+)
+from bayesml.design.rows import row_list
+from bayesml.design.stored_designs import StoredDesign, stored_design
+from bayesml.design.units import Units
+from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.records.facts import GroupingFacts
+from bayesml.records.fits import Fit
+from bayesml.specs.formulas import parse_terms
+from bayesml.specs.parsing import column_names, parse
+from bayesml.tables.checks import require_table
+
+STRATEGIES = ("population", "known", "new", "known or new", "marginal")
+# Strategies that need to know which rows share a unit.
+LABELLED = ("known", "new", "known or new")
+
+Groups = str | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RowsOfGrouping:
+    """How one grouping enters the rows.
+
+    Parameters
+    ----------
+    facts : GroupingFacts
+    strategy : str
+        One of `STRATEGIES`, but not "population".
+    terms : array, shape (rows, terms)
+        Z.
+    labels : tuple of str
+        Labels of the rows' units; empty for "marginal", which needs none.
+    positions : array of int, shape (labels,)
+        Position of each unit in the posterior; -1 for a unit that is drawn.
+    index : array of int, shape (rows, slots)
+        Number of the label in each slot.
+    weights : array, shape (rows, slots)
+    """
+
+    facts: GroupingFacts
+    strategy: str
+    terms: np.ndarray
+    labels: tuple[str, ...]
+    positions: np.ndarray
+    index: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class PredictionRows:
+    """The rows of a prediction.
+
+    Parameters
+    ----------
+    index : Index
+        What the rows are called.
+    fixed : array, shape (rows, coefficients)
+        X.
+    groupings : tuple of RowsOfGrouping
+        Groupings whose effects take part; those of the strategy "population" do not.
+    offset : array, shape (rows,)
+    trials : array of int, shape (rows,), or None
+    """
+
+    index: pd.Index
+    fixed: np.ndarray
+    groupings: tuple[RowsOfGrouping, ...]
+    offset: np.ndarray
+    trials: np.ndarray | None
+
+
+def checked_groups(fit: Fit, groups: Groups | None, *, new_rows: bool) -> dict[str, str]:
+    """Return the strategy of each grouping.
+
+    Parameters
+    ----------
+    fit : Fit
+    groups : str, mapping of str to str, or None
+        None is "known" for the fit's own rows.
+    new_rows : bool
+        Whether the rows are new, so that the strategy must be named.
+
+    Raises
+    ------
+    FitError
+        There is no such strategy or grouping, or the strategy is not named.
+    """
+    names = [item.name for item in fit.facts.groupings]
+    if groups is None:
+        if new_rows and names:
+            raise FitError(
+                "groups is not given, and for new rows it must be said what happens to the units "
+                f"of {listed(names)}. Choose groups='population' (effects of 0), 'known' (units of "
+                "the fit), 'new' (units drawn from the estimated variance), 'known or new', or "
+                "'marginal' (averaged over all units)."
+            )
+        groups = "known"
+    if isinstance(groups, Mapping):
+        chosen = dict(groups)
+        for name in chosen:
+            if name not in names:
+                raise FitError(
+                    f"groups names {quoted(str(name))}, which is not a grouping of this model. "
+                    f"{did_you_mean(str(name), names)}"
+                )
+        absent = [name for name in names if name not in chosen]
+        if absent:
+            raise FitError(
+                f"groups says nothing about {listed(absent)}. Name a strategy for every grouping, "
+                "or give one text for all."
+            )
+    else:
+        chosen = dict.fromkeys(names, groups)
+        _check_strategy(groups)
+    for strategy in chosen.values():
+        _check_strategy(strategy)
+    return chosen
+
+
+def _check_strategy(strategy: object) -> None:
+    if strategy not in STRATEGIES:
+        raise FitError(
+            f"groups is {quoted(str(strategy))}. {did_you_mean(str(strategy), STRATEGIES)} "
+            f"Allowed: {', '.join(STRATEGIES)}."
+        )
+
+
+def shown_groups(chosen: Mapping[str, str]) -> Any:
+    """Return the strategies as results record them: one text where all are the same."""
+    kinds = set(chosen.values())
+    if not chosen:
+        return "population"
+    return kinds.pop() if len(kinds) == 1 else dict(chosen)
+
+
+def fit_design(fit: Fit) -> StoredDesign:
+    """Return what the fit keeps of its design.
+
+    Raises
+    ------
+    FitError
+        The fit is from a version that kept nothing.
+    """
+    text = fit.data.attrs.get("design")
+    if text is None:
+        raise FitError(
+            "This fit was made by a version that did not keep its design, so new rows cannot be "
+            "predicted. Fit the model again."
+        )
+    return stored_design(text, fit.spec)
+
+
+def rows_of_fit(fit: Fit, chosen: Mapping[str, str]) -> PredictionRows:
+    """Return the rows that the fit was made from.
+
+    Raises
+    ------
+    FitError
+        The fit was saved without its rows.
+    """
+    data = _constant_data(fit)
+    rows = data.sizes["obs"]
+    fixed = data["x"].values if "x" in data else np.empty((rows, 0))
+    groupings = []
+    for facts in fit.facts.groupings:
+        name = facts.identifier
+        if chosen[facts.name] != "population":
+            unit = data[f"unit_{name}"].values
+            weight = data[f"weight_{name}"].values if f"weight_{name}" in data else None
+            labels = tuple(str(label) for label in fit.posterior[name].values)
+            groupings.append(
+                _rows_of_grouping(
+                    facts,
+                    chosen[facts.name],
+                    data[f"terms_{name}"].values,
+                    Units(labels, unit, weight),
+                    np.arange(len(labels)),
+                )
+            )
+    offset = data["offset"].values if "offset" in data else np.zeros(rows)
+    trials = data["trials"].values if "trials" in data else None
+    index = pd.Index(data["obs"].values, name="row")
+    return PredictionRows(index, fixed, tuple(groupings), offset, trials)
+
+
+def _constant_data(fit: Fit) -> Any:
+    if "constant_data" not in fit.data.children:
+        raise FitError(
+            "This fit was saved without its rows (data=False), so its own rows cannot be "
+            "predicted. Give new_data with the rows that you want."
+        )
+    return fit.data["constant_data"].to_dataset()
+
+
+def frame_of_fit(fit: Fit, stored: StoredDesign) -> pd.DataFrame:
+    """Return the predictors of the rows that the fit was made from.
+
+    Raises
+    ------
+    FitError
+        The fit was saved without its rows.
+    """
+    data = _constant_data(fit)
+    columns: dict[str, Any] = {}
+    for name in data.data_vars:
+        if str(name).startswith("predictor_"):
+            column, values = data[name].attrs["column"], data[name].values
+            if values.dtype.kind == "i":
+                levels = np.array(stored.levels(column), dtype=object)
+                columns[column] = levels[values]
+            else:
+                columns[column] = values.astype(float)
+    return pd.DataFrame(columns, index=pd.Index(data["obs"].values, name="row"))
+
+
+def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool) -> PredictionRows:
+    """Return rows of a new table in the fit's design.
+
+    Parameters
+    ----------
+    fit : Fit
+    table : DataFrame, or anything with columns that `require_table` takes
+    chosen : mapping of str to str
+        Strategy by grouping.
+    trials : bool
+        Whether binomial trials are needed.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or holds values that the model does not know.
+    FitError
+        Units are unknown under the strategy "known".
+    """
+    given = require_table(table)
+    stored = fit_design(fit)
+    columns = needed_columns(fit, chosen, trials=trials)
+    frame = plain_frame(given, columns)
+    check_complete(frame, columns)
+    frame = frame.reset_index(drop=True)
+    active = [name for name, strategy in chosen.items() if strategy != "population"]
+    terms = replay_terms(fit.spec, stored, frame, active, trials=trials)
+    groupings = []
+    for facts, grouping in zip(fit.facts.groupings, fit.spec.groupings, strict=True):
+        strategy = chosen[facts.name]
+        if strategy == "population":
+            continue
+        if strategy in LABELLED or grouping.multiple:
+            units = replay_units(grouping, stored, frame)
+        else:
+            units = Units(("",), np.zeros(len(frame), dtype=int))
+        positions = _positions(fit, facts, stored, units, strategy)
+        groupings.append(
+            _rows_of_grouping(facts, strategy, terms.varying[facts.name], units, positions)
+        )
+    return PredictionRows(given.index, terms.fixed, tuple(groupings), terms.offset, terms.trials)
+
+
+def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:
+    """Return the columns that new rows need, with what each is for."""
+    spec = fit.spec
+    needed = dict.fromkeys(column_names(parse_terms(spec.fixed)), "predictor")
+    for grouping in spec.groupings:
+        if chosen[grouping.name] != "population":
+            for text in grouping.terms:
+                for name in column_names(parse_terms(text)):
+                    needed.setdefault(name, "varying term")
+    # True and False are arguments of functions, unless a column bears the name.
+    known = {coding.column for coding in fit_design(fit).codings}
+    needed = {name: role for name, role in needed.items() if name in known}
+    for name in trials_columns(spec) if trials else []:
+        needed.setdefault(name, "trials")
+    for text in spec.parts.offsets:
+        for name in column_names(parse(text)):
+            needed.setdefault(name, "offset")
+    for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
+        if column is not None:
+            needed.setdefault(column, role)
+    for grouping in spec.groupings:
+        strategy = chosen[grouping.name]
+        if strategy in LABELLED or (strategy == "marginal" and grouping.multiple):
+            weights = () if grouping.weights == "equal" else grouping.weights
+            for name in (*grouping.columns, *grouping.members, *weights):
+                needed.setdefault(name, "grouping")
+    return needed
+
+
+def _positions(
+    fit: Fit, facts: GroupingFacts, stored: StoredDesign, units: Units, strategy: str
+) -> np.ndarray:
+    """Return each unit's position in the posterior; -1 where it is drawn."""
+    if strategy not in ("known", "known or new"):
+        return np.full(len(units.labels), -1)
+    if facts.name in stored.unit_keys:
+        known = [key_label(key) for key in stored.unit_keys[facts.name]]
+    else:
+        known = [str(label) for label in fit.posterior[facts.identifier].values]
+    where = {label: number for number, label in enumerate(known)}
+    positions = np.array([where.get(label, -1) for label in units.labels], dtype=int)
+    if strategy == "known" and (positions < 0).any():
+        strange = [label for label, at in zip(units.labels, positions, strict=True) if at < 0]
+        hit = positions[units.index] < 0
+        if units.weights is not None:
+            hit = (hit & (units.weights > 0)).any(axis=1)
+        raise FitError(
+            f"The fit does not know these units of {quoted(facts.name)}: {listed(strange)}, in row "
+            f"{row_list(hit)}. It knows {listed(known, most=3)}. Use groups='known or new' to draw "
+            "the unknown units from the estimated variance, 'new' to draw all, or 'population' or "
+            "'marginal', which need no units."
+        )
+    return positions
+
+
+def _rows_of_grouping(
+    facts: GroupingFacts,
+    strategy: str,
+    terms: np.ndarray,
+    units: Units,
+    positions: np.ndarray,
+) -> RowsOfGrouping:
+    rows = len(terms)
+    index = units.index.reshape(rows, -1)
+    weights = np.ones(index.shape) if units.weights is None else units.weights
+    if strategy == "new":
+        positions = np.full(len(units.labels), -1)
+    return RowsOfGrouping(facts, strategy, terms, units.labels, positions, index, weights)

@@ -1,0 +1,295 @@
+"""Predictions of a fit: means, outcomes and linear predictors, for units known and new."""
+
+import secrets
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import pandas as pd
+
+from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.linear_predictors import (
+    flat_draws,
+    mean_of_block,
+    outcome_of_block,
+    predictor_blocks,
+)
+from bayesml.posterior.prediction_rows import (
+    Groups,
+    PredictionRows,
+    checked_groups,
+    new_rows,
+    rows_of_fit,
+    shown_groups,
+)
+from bayesml.posterior.summaries import interval_words
+from bayesml.quantities.intervals import DrawSummary
+from bayesml.quantities.row_summaries import summarise_rows
+from bayesml.records.fits import Fit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+KINDS = ("mean", "outcome", "linear")
+_NUMBERS = ("mean", "median", "sd", "lower", "upper")
+
+
+@overload
+def predict(
+    fit: Fit,
+    new_data: object = ...,
+    groups: Groups | None = ...,
+    kind: str = ...,
+    prob: float = ...,
+    *,
+    draws: Literal[False] = ...,
+    seed: int | None = ...,
+) -> pd.DataFrame: ...
+@overload
+def predict(
+    fit: Fit,
+    new_data: object = ...,
+    groups: Groups | None = ...,
+    kind: str = ...,
+    prob: float = ...,
+    *,
+    draws: Literal[True],
+    seed: int | None = ...,
+) -> "xr.DataArray": ...
+def predict(
+    fit: Fit,
+    new_data: object = None,
+    groups: Groups | None = None,
+    kind: str = "mean",
+    prob: float = 0.89,
+    *,
+    draws: bool = False,
+    seed: int | None = None,
+) -> "pd.DataFrame | xr.DataArray":
+    """Predict rows: their mean, an outcome, or the linear predictor.
+
+    The linear predictor is eta = offset + X beta + sum over groupings of rowsum(Z * (W u)), and
+    the strategy `groups` says what u is:
+
+    - ``"population"``: u = 0, a unit in the middle of its distribution;
+    - ``"known"``: the effects of the fit's own units; an unknown unit is an error;
+    - ``"new"``: every unit is a new one, u drawn from N(0, Sigma) of each posterior draw; rows that
+      bear one label share the unit;
+    - ``"known or new"``: known units have their effects, unknown ones are drawn;
+    - ``"marginal"``: averaged over the units, E[g^-1(eta)] over u ~ N(0, Sigma). The effects of a
+      row sum to one normal variable with the variance sum over groupings of z' Sigma z times the
+      sum of squared weights, so the average is exact but for one numerical integral (logit and
+      complementary log-log; below 1e-9).
+
+    Parameters
+    ----------
+    fit : Fit
+        Also one that was saved and loaded.
+    new_data : DataFrame, mapping of str to columns, or None
+        Rows to predict, with the columns that the model and the strategy need; the outcome is not
+        among them (of ``cbind(s, f)`` the trials s + f are). None is the fit's own rows.
+    groups : str or mapping of grouping to str
+        The strategy, for all groupings or for each. It must be named for new rows; for the fit's
+        own rows the default is "known".
+    kind : {"mean", "outcome", "linear"}
+        "mean": the expected outcome; with trials the expected successes, with exposure the
+        expected count, for ordered outcomes the probability of each category. "outcome": an
+        outcome, level-1 variation included ("marginal" puts every row in a unit of its own).
+        "linear": eta, without cutpoints; its average over units is that of "population".
+    prob : float
+        Posterior probability of the equal-tailed interval.
+    draws : bool
+        Return the draws instead of a table.
+    seed : int or None
+        Seed of drawn units and outcomes; None draws one. It is recorded where it was used. A new
+        unit's effects follow from seed, grouping and label alone.
+
+    Returns
+    -------
+    DataFrame or DataArray
+        A table with the index of `new_data` (of the fit's own rows their position in the table,
+        from 0) and columns `mean`, `median`, `sd`, `lower`, `upper`. Means of ordered outcomes
+        have a row per category, named in the column `category`; drawn ordered outcomes have the
+        columns `mode` with its `probability`, `median`, `lower`, `upper`. Attributes: `groups`,
+        `kind`, `scale`, `prob`, `interval`, and `seed` where numbers were drawn. The DataArray has
+        the dims chain, draw, obs (and category).
+
+    Raises
+    ------
+    FitError
+        An argument is out of range, units are unknown under "known", or the fit was saved without
+        its rows and `new_data` is None.
+    TableError
+        `new_data` lacks a column, or holds a category or a value that the model does not know.
+
+    Notes
+    -----
+    Skrondal & Rabe-Hesketh (2009), Prediction in multilevel generalized linear models,
+    doi:10.1111/j.1467-985X.2009.00587.x.
+
+    Examples
+    --------
+    >>> import bayesml as bml
+    >>> exam = bml.load_dataset("exam")
+    >>> fit = bml.two_level(exam, "normexam ~ standLRT", group="school").fit()  # doctest: +SKIP
+    >>> bml.predict(fit, {"standLRT": [-1, 0, 1]}, groups="marginal")  # doctest: +SKIP
+    """
+    _check_kind(kind)
+    interval = interval_words(prob)
+    chosen = checked_groups(fit, groups, new_rows=new_data is not None)
+    if new_data is None:
+        rows = rows_of_fit(fit, chosen)
+    else:
+        rows = new_rows(fit, new_data, chosen, trials=kind != "linear" and fit.facts.trials)
+    drawn = kind == "outcome" or any((part.positions < 0).any() for part in _drawing(rows))
+    seed = checked_seed(seed)
+    attrs: dict[Hashable, Any] = {
+        "groups": shown_groups(chosen),
+        "kind": kind,
+        "scale": f"link ({fit.spec.link})" if kind == "linear" else "response",
+        **({"seed": seed} if drawn else {}),
+    }
+    blocks = _blocks(fit, rows, kind, seed)
+    if draws:
+        return _array(fit, rows, kind, blocks, attrs)
+    attrs |= {"prob": float(prob), "interval": interval}
+    if kind == "outcome" and fit.facts.categories:
+        table = _category_table(fit, rows, blocks, prob)
+    else:
+        table = _table(fit, rows, kind, blocks, prob)
+    table.attrs = attrs
+    return table
+
+
+def _drawing(rows: PredictionRows) -> list[Any]:
+    return [part for part in rows.groupings if part.strategy != "marginal"]
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in KINDS:
+        raise FitError(
+            f"kind is {quoted(str(kind))}. {did_you_mean(str(kind), KINDS)} "
+            f"Allowed: {', '.join(KINDS)}."
+        )
+
+
+def checked_seed(seed: int | None) -> int:
+    """Return the seed, drawn where it is None.
+
+    Raises
+    ------
+    FitError
+        It is not a whole number from 0 up.
+    """
+    if seed is None:
+        return secrets.randbelow(2**31)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise FitError(f"seed is {quoted(str(seed))}. Give a whole number from 0 up, or None.")
+    return int(seed)
+
+
+def _blocks(
+    fit: Fit, rows: PredictionRows, kind: str, seed: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks of rows with their values, draws last."""
+    parameters = {
+        item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters
+    }
+    rng = np.random.default_rng(seed)
+    for block in predictor_blocks(fit, rows, seed):
+        if kind == "linear":
+            yield block.rows, block.eta
+        elif kind == "mean":
+            cutpoints = parameters["cutpoints"] if fit.facts.categories else None
+            yield block.rows, mean_of_block(fit, block, rows.trials, cutpoints)
+        else:
+            yield block.rows, outcome_of_block(fit, block, rows.trials, parameters, rng)
+
+
+def _table(
+    fit: Fit,
+    rows: PredictionRows,
+    kind: str,
+    blocks: Iterator[tuple[slice, np.ndarray]],
+    prob: float,
+) -> pd.DataFrame:
+    parts: list[DrawSummary] = [summarise_rows(values, prob) for _, values in blocks]
+    numbers = {
+        name: np.concatenate([getattr(part, name) for part in parts]).ravel() for name in _NUMBERS
+    }
+    if kind == "mean" and fit.facts.categories:
+        categories = list(fit.facts.categories)
+        labels = pd.Categorical(categories * len(rows.index), categories, ordered=True)
+        return pd.DataFrame(
+            {"category": labels} | numbers, index=rows.index.repeat(len(categories))
+        )
+    return pd.DataFrame(numbers, index=rows.index)
+
+
+def _category_table(
+    fit: Fit, rows: PredictionRows, blocks: Iterator[tuple[slice, np.ndarray]], prob: float
+) -> pd.DataFrame:
+    """Return drawn categories in words: their most frequent one, their middle and an interval."""
+    categories = list(fit.facts.categories)
+    shares = np.concatenate(
+        [
+            np.stack([(values == code).mean(axis=-1) for code in range(len(categories))], axis=-1)
+            for _, values in blocks
+        ]
+    )
+    # The smallest category with at least this share at or below it; a sum of shares is rounded.
+    below = shares.cumsum(axis=-1) + 1e-12
+    codes = {
+        "mode": shares.argmax(axis=-1),
+        **{
+            name: (below >= share).argmax(axis=-1)
+            for name, share in (
+                ("median", 0.5),
+                ("lower", (1 - prob) / 2),
+                ("upper", (1 + prob) / 2),
+            )
+        },
+    }
+    columns: dict[str, Any] = {
+        name: pd.Categorical.from_codes(code, pd.Index(categories), ordered=True)
+        for name, code in codes.items()
+    }
+    table = pd.DataFrame(columns, index=rows.index)
+    table.insert(1, "probability", shares.max(axis=-1))
+    return table
+
+
+def _array(
+    fit: Fit,
+    rows: PredictionRows,
+    kind: str,
+    blocks: Iterator[tuple[slice, np.ndarray]],
+    attrs: dict[Hashable, Any],
+) -> "xr.DataArray":
+    import xarray as xr
+
+    posterior = fit.posterior
+    chains, number = posterior.sizes["chain"], posterior.sizes["draw"]
+    by_category = kind == "mean" and bool(fit.facts.categories)
+    shape = (len(rows.index), *([len(fit.facts.categories)] if by_category else []))
+    whole = kind == "outcome" and bool(fit.facts.categories)
+    values = np.empty((chains * number, *shape), dtype=np.int64 if whole else float)
+    for place, block in blocks:
+        values[:, place] = np.moveaxis(block, -1, 0)
+    obs = np.arange(len(rows.index)) if rows.index.nlevels > 1 else rows.index.to_numpy()
+    coords: dict[str, Any] = {
+        "chain": posterior["chain"].values,
+        "draw": posterior["draw"].values,
+        "obs": obs,
+    }
+    if by_category:
+        coords["category"] = list(fit.facts.categories)
+    if whole:
+        attrs["categories"] = list(fit.facts.categories)
+    return xr.DataArray(
+        values.reshape(chains, number, *shape),
+        coords=coords,
+        dims=list(coords),
+        name=fit.facts.response_identifier if kind != "linear" else "linear_predictor",
+        attrs=attrs,
+    )
