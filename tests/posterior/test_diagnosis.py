@@ -1,5 +1,7 @@
 """Each check fails on draws made to fail it, and none on good ones."""
 
+import html
+import re
 import time
 from collections.abc import Callable
 
@@ -9,9 +11,10 @@ import pytest
 import xarray as xr
 
 import bayesml as bml
-from bayesml.posterior.diagnosis import Problem
+from bayesml.posterior.diagnosis_findings import Problem
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
+from bayesml.specs.distributions import parse_prior
 
 MakeFit = Callable[..., Fit]
 
@@ -27,7 +30,16 @@ def model() -> Model:
 
 def good(model: Model, fake_fit: MakeFit, **changes: object) -> Fit:
     """Return a fit whose draws pass every check, but for the changes."""
-    return fake_fit(model, **({"draws": 500, "chains": 4} | changes))
+    settings: dict[str, object] = {"draws": 500, "chains": 4, **changes}
+    sizes = (settings["chains"], settings["draws"])
+    values = {"corr_g": correlation(0.3 + 0.1 * np.random.default_rng(3).normal(size=sizes))}
+    return fake_fit(model, **(settings | {"values": values | (changes.get("values") or {})}))
+
+
+def correlation(r: np.ndarray) -> np.ndarray:
+    """Return draws of 2 x 2 correlation matrices, shape (chains, draws, 2, 2)."""
+    one = np.ones_like(r)
+    return np.stack([np.stack([one, r], -1), np.stack([r, one], -1)], -2)
 
 
 def with_statistic(fit: Fit, name: str, values: np.ndarray) -> Fit:
@@ -49,8 +61,9 @@ def problems(fit: Fit) -> dict[str, Problem]:
 def test_good_draws_pass(model: Model, fake_fit: MakeFit) -> None:
     found = bml.diagnose(good(model, fake_fit))
     assert found.ok
-    assert found.problems == ()
+    assert found.problems == found.advice == ()
     assert str(found) == found.verdict
+    assert found.verdict.endswith("no divergences.")
     assert found.verdict.startswith("No problem found: 4 chains of 500 draws, largest R-hat 1.0")
     assert "corr_g[Intercept, x]" in found.table.index
     assert found.table.notna().all(axis=None)
@@ -82,6 +95,24 @@ def test_few_effective_draws(model: Model, fake_fit: MakeFit) -> None:
     assert found["ess_bulk"].value < 400
     assert "6 of 6 parameters" in found["ess_bulk"].words
     assert "more draws" in found["ess_bulk"].remedy
+
+
+def test_as_many_draws_are_named_as_are_needed(model: Model, fake_fit: MakeFit) -> None:
+    # 4 x 80 independent draws are 320 effective ones: 1.2 x 80 x 400 / 320 = 120 a chain.
+    fit = good(model, fake_fit, draws=80)
+    (named,) = re.findall(r"draws=(\d+)", problems(fit)["ess_bulk"].remedy)
+    assert 100 <= int(named) <= 220
+    # Chains that creep need so many that another form is named first.
+    slow = np.cumsum(np.random.default_rng(1).normal(size=(4, 500)), axis=1) / 50
+    effect = np.exp(-0.5 + 0.1 * slow)
+    values = {"sd_g": np.stack([effect, np.ones((4, 500)) + 0.1 * slow[::-1]], -1)}
+    found = {
+        item.kind: item for item in bml.diagnose(good(model, fake_fit, values=values)).problems
+    }
+    assert "since that is many, better give its SD a tighter prior" in found["ess_bulk"].remedy
+    form = "non-centred" if fit.facts.groupings[0].centred else "centred"
+    assert f"set parametrisation={{'g': '{form}'}}" in found["ess_bulk"].remedy
+    assert re.search(r"priors=\{'sd_g\[(x|Intercept)\]': 'HalfNormal", found["ess_bulk"].remedy)
 
 
 def test_random_effects_are_counted(model: Model, fake_fit: MakeFit) -> None:
@@ -118,6 +149,30 @@ def test_divergences(model: Model, fake_fit: MakeFit) -> None:
     assert (problem.kind, problem.value, problem.threshold) == ("divergences", 8, 0)
     assert problem.words.startswith("8 of 2,000 draws (0.4 %) diverged")
     assert "target_accept=0.99" in problem.remedy
+    assert problem.parameter == ""
+
+
+def test_divergences_name_the_sd_at_whose_small_values_they_gather(
+    model: Model, fake_fit: MakeFit
+) -> None:
+    rng = np.random.default_rng(11)
+    spreads = np.exp(rng.normal(-0.5, 0.3, size=(4, 500, 2)))
+    diverging = spreads[..., 1] < np.quantile(spreads[..., 1], 0.02)
+    fit = with_statistic(good(model, fake_fit, values={"sd_g": spreads}), "diverging", diverging)
+    (problem,) = bml.diagnose(fit).problems
+    assert problem.parameter == "sd_g[x]"
+    assert "They gather at small values of sd_g[x]" in problem.words
+    assert "drop the slope of x over g" in problem.remedy
+    # The prior that is named has half the median of the default.
+    prior = parse_prior(dict(item[:2] for item in fit.facts.priors)["sd_g[x]"], "positive")
+    assert f"HalfNormal({prior.frozen.ppf(0.5) / 2:.2g})" in problem.remedy
+    # At large values of a coefficient there is no slope to drop.
+    beta = rng.normal(size=(4, 500, 2))
+    diverging = beta[..., 0] > np.quantile(beta[..., 0], 0.98)
+    fit = with_statistic(good(model, fake_fit, values={"beta": beta}), "diverging", diverging)
+    (problem,) = bml.diagnose(fit).problems
+    assert "They gather at large values of beta[Intercept]" in problem.words
+    assert "look at the traces" in problem.remedy
 
 
 def test_tree_depth_is_a_matter_of_speed(model: Model, fake_fit: MakeFit) -> None:
@@ -138,6 +193,16 @@ def test_slow_energy(model: Model, fake_fit: MakeFit) -> None:
     assert list(found) == ["bfmi"]
     assert found["bfmi"].parameter == "chain 3"
     assert "in 1 of 4 chains" in found["bfmi"].words
+    assert "goes with" not in found["bfmi"].words
+
+
+def test_slow_energy_names_the_parameter_that_goes_with_it(model: Model, fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(12)
+    energy = np.cumsum(rng.normal(size=(4, 500)), axis=1)
+    sigma = np.exp(0.05 * energy / energy.std() + 0.01 * rng.normal(size=(4, 500)))
+    fit = with_statistic(good(model, fake_fit, values={"sigma": sigma}), "energy", energy)
+    (problem,) = [item for item in bml.diagnose(fit).problems if item.kind == "bfmi"]
+    assert "The energy goes with sigma" in problem.words
 
 
 def test_a_run_that_stopped_early(model: Model, fake_fit: MakeFit) -> None:
@@ -158,6 +223,146 @@ def test_a_sampler_without_statistics_passes(model: Model, fake_fit: MakeFit) ->
     tree = fit.data.copy()
     tree["sample_stats"] = xr.DataTree(fit.sample_stats.drop_vars(list(fit.sample_stats)))
     assert bml.diagnose(Fit(tree)).ok
+
+
+def marginal(fit: Fit, acceptance: np.ndarray) -> Fit:
+    """Return the fit with the statistics of an independence sampler."""
+    tree = fit.data.copy()
+    stats = fit.sample_stats[["lp"]].assign(acceptance_rate=(("chain", "draw"), acceptance))
+    tree["sample_stats"] = xr.DataTree(stats)
+    return Fit(tree)
+
+
+def test_the_acceptance_of_an_independence_sampler_is_reported(
+    model: Model, fake_fit: MakeFit
+) -> None:
+    acceptance = np.full((4, 500), 0.87)
+    found = bml.diagnose(marginal(good(model, fake_fit), acceptance))
+    assert found.ok
+    assert found.verdict.endswith("mean acceptance 0.87.")
+    assert "divergences" not in found.verdict
+    acceptance[2] = 0.05
+    found = bml.diagnose(marginal(good(model, fake_fit), acceptance))
+    (problem,) = found.problems
+    assert (problem.kind, problem.parameter) == ("acceptance", "chain 2")
+    assert problem.words.startswith("Chain 2 accepted 5 % of the proposed draws")
+    assert problem.remedy == "Fit with engine='pymc'."
+    # A centred or non-centred form means nothing to such a sampler.
+    creeping = np.cumsum(np.random.default_rng(1).normal(size=(4, 500)), axis=1) / 50
+    fit = good(model, fake_fit, values={"sd_g": np.exp(creeping)[..., None] * np.ones(2)})
+    words = str(bml.diagnose(marginal(fit, np.full((4, 500), 0.9))))
+    assert "tighter prior" in words
+    assert "parametrisation" not in words
+
+
+# What the data could not tell
+
+
+def advice(fit: Fit) -> Problem:
+    """Return the only piece of advice; the draws pass every check."""
+    found = bml.diagnose(fit)
+    assert found.ok, str(found)
+    assert "Worth knowing:" in str(found)
+    (item,) = found.advice
+    assert str(item) in str(found)
+    assert html.escape(item.words) in found._repr_html_()
+    return item
+
+
+def test_an_sd_at_its_prior_is_named(model: Model, fake_fit: MakeFit) -> None:
+    fit = good(model, fake_fit)
+    priors = dict(item[:2] for item in fit.facts.priors)
+    draws = np.exp(np.random.default_rng(13).normal(-0.5, 0.1, size=(4, 500, 2)))
+    for place, (term, remedy) in enumerate(
+        [("Intercept", "With 20 units of g the prior decides"), ("x", "Drop the slope of x over g")]
+    ):
+        label = f"sd_g[{term}]"
+        values = draws.copy()
+        prior = parse_prior(priors[label], "positive").frozen
+        values[..., place] = prior.ppf(np.random.default_rng(14).uniform(size=(4, 500)))
+        found = advice(good(model, fake_fit, values={"sd_g": values}))
+        assert (found.kind, found.parameter) == ("sd at its prior", label)
+        assert f"its posterior is its prior, {priors[label]}" in found.words
+        assert remedy in found.remedy
+        assert f"priors={{'{label}': 'HalfNormal(" in found.remedy
+
+
+def test_an_sd_near_zero_is_named(model: Model, fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(15)
+    for place, (term, remedy) in enumerate(
+        [("Intercept", "units of g may hardly differ"), ("x", "Drop the slope of x over g")]
+    ):
+        values = np.exp(rng.normal(-0.5, 0.1, size=(4, 500, 2)))
+        values[..., place] = 0.05 * np.abs(rng.normal(size=(4, 500)))
+        found = advice(good(model, fake_fit, values={"sd_g": values}))
+        assert (found.kind, found.parameter) == ("sd near 0", f"sd_g[{term}]")
+        assert found.value == pytest.approx(0.093, abs=0.02)
+        assert "cannot be told from 0 (median 0.03" in found.words
+        assert remedy in found.remedy
+    # Small, but clear of 0.
+    values = 0.05 * np.sqrt(rng.chisquare(2, size=(4, 500, 2)))
+    assert bml.diagnose(good(model, fake_fit, values={"sd_g": values})).advice == ()
+
+
+def test_a_correlation_at_its_prior_is_named(model: Model, fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(16)
+    # LKJ(2) of two terms: a Beta(2, 2) stretched to (-1, 1).
+    r = 2 * rng.beta(2, 2, size=(4, 500)) - 1
+    found = advice(good(model, fake_fit, values={"corr_g": correlation(r)}))
+    assert (found.kind, found.parameter) == ("correlation at its prior", "corr_g[Intercept, x]")
+    assert "its posterior is its prior, LKJ(2)" in found.words
+    assert "correlated=False" in found.remedy
+    # Half the prior's SD is learnt enough.
+    fit = good(model, fake_fit, values={"corr_g": correlation(r / 2)})
+    assert bml.diagnose(fit).advice == ()
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_correlation_near_its_bound_is_named(model: Model, fake_fit: MakeFit, sign: int) -> None:
+    r = sign * np.random.default_rng(17).beta(40, 2, size=(4, 500))
+    found = advice(good(model, fake_fit, values={"corr_g": correlation(r)}))
+    assert found.kind == "correlation near -1 or 1"
+    assert f"corr_g[Intercept, x] is near {'1' if sign > 0 else '-1'}" in found.words
+    assert "Centre x" in found.remedy
+
+
+def test_two_slopes_that_cannot_be_told_apart(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(18)
+    table = pd.DataFrame(rng.normal(size=(200, 3)), columns=["y", "x", "z"])
+    model = bml.model(table.assign(g=np.repeat(range(20), 10)), "y ~ x + z + (0 + x + z | g)")
+    values = {"corr_g": correlation(rng.beta(40, 2, size=(4, 500)))}
+    found = advice(fake_fit(model, draws=500, chains=4, values=values))
+    assert found.remedy == "Drop one of the two slopes over g, or fit with correlated=False."
+
+
+def test_cutpoints_that_touch_are_named(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(19)
+    table = pd.DataFrame(
+        {"y": rng.integers(0, 4, size=200), "x": rng.normal(size=200), "g": np.tile(range(20), 10)}
+    )
+    model = bml.two_level(table, "y ~ x", group="g", family="ordinal")
+    apart = np.array([-1.0, 0.0, 1.0]) + 0.1 * rng.normal(size=(4, 500, 3))
+    values = {"cutpoints": np.sort(apart, axis=-1)}
+    sound = fake_fit(model, draws=500, chains=4, values=values)
+    assert bml.diagnose(sound).advice == ()
+    apart[..., 2] = apart[..., 1] + 0.03 * rng.exponential(size=(4, 500))
+    found = advice(fake_fit(model, draws=500, chains=4, values={"cutpoints": apart}))
+    assert (found.kind, found.parameter) == ("cutpoints that touch", "cutpoints[1|2]")
+    assert "cutpoints[1|2] and cutpoints[2|3] touch (median gap 0.02" in found.words
+    assert "category '2' between them" in found.words
+
+
+def test_draws_too_few_or_at_odds_are_not_judged(model: Model, fake_fit: MakeFit) -> None:
+    # The SD of the slope has its peak at 0, but the run is short, or its chains disagree.
+    rng = np.random.default_rng(20)
+    spreads = np.exp(rng.normal(-0.5, 0.1, size=(4, 500, 2)))
+    spreads[..., 1] = np.abs(rng.normal(size=(4, 500)))
+    short = {"sd_g": spreads[:2, :20]}
+    assert bml.diagnose(fake_fit(model, draws=20, chains=2, values=short)).advice == ()
+    spreads[0, :, 1] += 3
+    found = bml.diagnose(good(model, fake_fit, values={"sd_g": spreads}))
+    assert not found.ok
+    assert found.advice == ()
 
 
 def test_a_thousand_random_effects_take_seconds(fake_fit: MakeFit) -> None:
