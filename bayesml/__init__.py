@@ -40,7 +40,22 @@ _MODULE_OF = {
     "variance_components": "bayesml.posterior.components",
     "vpc": "bayesml.posterior.partition",
     "icc": "bayesml.posterior.partition",
+    "median_odds_ratio": "bayesml.posterior.median_ratios",
+    "median_rate_ratio": "bayesml.posterior.median_ratios",
+    "design_effect": "bayesml.posterior.group_measures",
+    "reliability": "bayesml.posterior.group_measures",
+    "r2": "bayesml.posterior.explained_variance",
     "predict": "bayesml.posterior.predictions",
+    "random_effects": "bayesml.posterior.unit_effects",
+    "group_coefficients": "bayesml.posterior.unit_effects",
+    "ranks": "bayesml.posterior.rankings",
+    "comparative_intervals": "bayesml.posterior.rankings",
+    "compare_units": "bayesml.posterior.rankings",
+    "shrinkage": "bayesml.posterior.shrinkage_estimates",
+    "pooling": "bayesml.posterior.pooling_estimates",
+    "PoolingComparison": "bayesml.posterior.pooling_estimates",
+    "variance_table": "bayesml.posterior.anova_tables",
+    "shrinkage_plot": "bayesml.reporting.shrinkage_plots",
     "report": "bayesml.reporting.documents",
     # errors
     "BayesmlError": "bayesml.errors",
@@ -68,12 +83,26 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.errors import SpecError as SpecError
     from bayesml.errors import TableError as TableError
     from bayesml.errors import TomlError as TomlError
+    from bayesml.posterior.anova_tables import variance_table as variance_table
     from bayesml.posterior.components import variance_components as variance_components
     from bayesml.posterior.diagnosis import diagnose as diagnose
+    from bayesml.posterior.explained_variance import r2 as r2
+    from bayesml.posterior.group_measures import design_effect as design_effect
+    from bayesml.posterior.group_measures import reliability as reliability
+    from bayesml.posterior.median_ratios import median_odds_ratio as median_odds_ratio
+    from bayesml.posterior.median_ratios import median_rate_ratio as median_rate_ratio
     from bayesml.posterior.partition import icc as icc
     from bayesml.posterior.partition import vpc as vpc
+    from bayesml.posterior.pooling_estimates import PoolingComparison as PoolingComparison
+    from bayesml.posterior.pooling_estimates import pooling as pooling
     from bayesml.posterior.predictions import predict as predict
+    from bayesml.posterior.rankings import comparative_intervals as comparative_intervals
+    from bayesml.posterior.rankings import compare_units as compare_units
+    from bayesml.posterior.rankings import ranks as ranks
+    from bayesml.posterior.shrinkage_estimates import shrinkage as shrinkage
     from bayesml.posterior.summaries import summary as summary
+    from bayesml.posterior.unit_effects import group_coefficients as group_coefficients
+    from bayesml.posterior.unit_effects import random_effects as random_effects
     from bayesml.records.builders import cross_classified as cross_classified
     from bayesml.records.builders import longitudinal as longitudinal
     from bayesml.records.builders import model as model
@@ -84,6 +113,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.records.fits import load as load
     from bayesml.records.modelling import Model as Model
     from bayesml.reporting.documents import report as report
+    from bayesml.reporting.shrinkage_plots import shrinkage_plot as shrinkage_plot
     from bayesml.tables import describe as describe
     from bayesml.tables import read_table as read_table
 

@@ -1,22 +1,32 @@
 """The variance components of a fit: SDs and correlations of every grouping, and of level 1."""
 
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from bayesml.posterior.labelled_draws import correlated_pairs, labelled_draws
 from bayesml.posterior.summaries import interval_words, summary_table
+from bayesml.quantities.correlation_matrices import lkj_marginal
+from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
+from bayesml.specs.distributions import parse_prior
 
 _NUMBERS = ["mean", "median", "sd", "lower", "upper", "ess_bulk", "r_hat"]
 
 
-def variance_components(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
+def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd.DataFrame:
     """Return SDs and correlations of the varying terms, and the residual SD, in a tidy table.
 
     Parameters
     ----------
     fit : Fit
     prob : float
-        Posterior probability of the equal-tailed interval.
+        Probability of the equal-tailed intervals.
+    prior : bool
+        Set the prior beside the posterior, which shows how much was learnt.
 
     Returns
     -------
@@ -26,12 +36,21 @@ def variance_components(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
         (``sd`` or ``corr``), and `mean`, `median`, `sd`, `lower`, `upper`, `ess_bulk`, `r_hat`.
         SDs are on the scale of the linear predictor, per unit of the term; with varying slopes
         the SD of ``Intercept`` holds where the other terms are 0. The attributes `prob` and
-        `interval` say what `lower` and `upper` are.
+        `interval` say what `lower` and `upper` are. With `prior` also `prior` (its text),
+        `prior_median`, `prior_lower`, `prior_upper`, and `learnt`:
+        1 - (upper - lower) / (prior_upper - prior_lower), which is 0 where the posterior is as
+        wide as the prior, below 0 where it is wider, and close to 1 where the data say nearly all.
 
     Raises
     ------
     FitError
         `prob` is not between 0 and 1.
+
+    Notes
+    -----
+    A correlation's prior is the marginal of its LKJ distribution: a Beta stretched to (-1, 1);
+    Lewandowski, Kurowicka & Joe (2009), doi:10.1016/j.jmva.2009.04.008. The posterior of a
+    correlation also moves with the SDs' priors; set others and compare where `learnt` is small.
 
     Examples
     --------
@@ -58,5 +77,53 @@ def variance_components(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
     numbers = summary_table(labelled_draws(fit, variables), prob).reset_index(drop=True)
     labels = pd.DataFrame(rows, columns=["grouping", "term", "term2", "parameter"])
     table = pd.concat([labels, numbers[_NUMBERS]], axis=1)
+    if prior:
+        table = pd.concat([table, _prior_columns(fit, table, prob)], axis=1)
     table.attrs = {"prob": float(prob), "interval": interval_words(prob)}
     return table
+
+
+def _prior_columns(fit: Fit, table: pd.DataFrame, prob: float) -> pd.DataFrame:
+    """Return the priors of the components, and how much narrower the posteriors are."""
+    tails = np.array([(1 - prob) / 2, 0.5, (1 + prob) / 2])
+    priors = list(_priors(fit))
+    # The upper quantile of a very vague prior may be beyond the largest number.
+    with np.errstate(divide="ignore", over="ignore"):
+        quantiles = np.array([distribution.ppf(tails) for _, distribution in priors])
+    widths = (table["upper"] - table["lower"]).to_numpy()
+    return pd.DataFrame(
+        {
+            "prior": [text for text, _ in priors],
+            "prior_median": quantiles[:, 1],
+            "prior_lower": quantiles[:, 0],
+            "prior_upper": quantiles[:, 2],
+            "learnt": 1 - widths / (quantiles[:, 2] - quantiles[:, 0]),
+        }
+    )
+
+
+def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
+    """Yield text and SciPy distribution of every component's prior, in the order of the table."""
+    texts = {key: text for key, text, _ in fit.facts.priors}
+    for grouping in fit.facts.groupings:
+        for term in grouping.terms:
+            text = texts[f"sd_{grouping.name}[{term}]"]
+            yield text, parse_prior(text, "positive").frozen
+        if grouping.correlated:
+            text = texts[f"corr_{grouping.name}"]
+            (eta,) = parse_prior(text, "correlation").values
+            for size in _block_sizes(grouping):
+                yield text, lkj_marginal(eta, size)
+    level1 = fit.spec.family_record.level1
+    if level1:
+        yield texts[level1], parse_prior(texts[level1], "positive").frozen
+
+
+def _block_sizes(grouping: GroupingFacts) -> list[int]:
+    """Return the size of the block that each estimated correlation belongs to."""
+    ends = list(accumulate(grouping.blocks))
+    rows, _ = correlated_pairs(grouping)
+    return [
+        next(size for size, end in zip(grouping.blocks, ends, strict=True) if row < end)
+        for row in rows
+    ]

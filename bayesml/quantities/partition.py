@@ -1,8 +1,17 @@
 """The variance of an outcome, divided among its groupings and level 1."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+# The trapezoidal rule at NODES points of (-REACH, REACH) integrates smooth functions of a normal
+# variable to rounding error, and logistic ones of an SD of 30 to about 1e-5.
+NODES = 401
+REACH = 10.0
+HERMITE_TERMS = 80
+# Draws of 401 nodes in a block: 13 MB an array.
+_BLOCK = 4_000
 
 
 @dataclass(frozen=True)
@@ -150,3 +159,102 @@ def poisson_partition(
         own = 1 / (1 - np.expm1(-whole) / level1)
     interaction = np.maximum(1 - own - shares.sum(axis=-1), 0.0)
     return VariancePartition(shares, interaction, own, correlations)
+
+
+def binary_partition(
+    between: np.ndarray,
+    eta: np.ndarray,
+    containing: np.ndarray,
+    probability: Callable[[np.ndarray], np.ndarray],
+) -> VariancePartition:
+    """Return the partition of a 0/1 outcome on its own scale, with normal random effects.
+
+    The outcome is 1 with probability p = h(eta + u), where u has the variance S, the sum of the
+    variances s2. Its variance m (1 - m), m = E p, is E p (1 - p) at level 1 and Var p between
+    units. Rows that share effects of the variance c have the covariance
+    K(c) = sum over k >= 1 of a_k^2 (c / S)^k, where a_k are the coefficients of h(eta + u) in
+    normalised Hermite polynomials of u / sqrt(S) (Mehler's formula). With C the variance of the
+    groupings that contain g, the ICC of g is K(C + s2_g) / (m (1 - m)), and its VPC is
+    (K(C + s2_g) - K(C)) / (m (1 - m)). Crossed effects act together too: what no grouping has
+    alone is the interaction.
+
+    This is what the simulation of Goldstein, Browne & Rasbash (2002),
+    doi:10.1207/S15328031US0104_02, tends to. It is integrated numerically here, without Monte
+    Carlo noise: the trapezoidal rule at 401 points, and 80 polynomials.
+
+    Parameters
+    ----------
+    between : array, shape (..., groupings)
+        Variance of each grouping, on the scale of the linear predictor.
+    eta : array, shape (...)
+        Linear predictor without random effects, with the offset.
+    containing : array of bool, shape (groupings, groupings)
+        ``containing[g, h]``: each unit of g lies in one unit of h.
+    probability : callable
+        The inverse link h, elementwise.
+
+    Returns
+    -------
+    VariancePartition
+        NaN where the outcome does not vary.
+
+    Examples
+    --------
+    >>> from scipy.special import expit
+    >>> found = binary_partition(np.array([1.0]), np.array(0.0), np.zeros((1, 1), bool), expit)
+    >>> round(float(found.shares[0]), 3)  # on the latent scale 1 / (1 + pi^2 / 3) = 0.233
+    0.174
+    """
+    parts = np.asarray(between, dtype=float)
+    groupings = parts.shape[-1]
+    flat = parts.reshape(-1, groupings)
+    centre = np.broadcast_to(np.asarray(eta, dtype=float), parts.shape[:-1]).reshape(-1)
+    outer = flat @ np.asarray(containing, dtype=float).T
+    points = np.linspace(-REACH, REACH, NODES)
+    weights = np.exp(-(points**2) / 2)
+    weights /= weights.sum()
+    basis = _hermite(points, HERMITE_TERMS) * weights[:, None]
+    blocks = []
+    for start in range(0, len(flat), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        sums = flat[block].sum(axis=1)
+        p = probability(centre[block, None] + np.sqrt(sums)[:, None] * points)
+        level1 = (p * (1 - p)) @ weights
+        p -= (p @ weights)[:, None]
+        spread = p**2 @ weights
+        squared = (p @ basis) ** 2
+        # What the series leaves out is small, and belongs to the powers beyond it.
+        rest = np.maximum(spread - squared.sum(axis=1), 0.0)
+        series = np.column_stack([squared, rest])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(sums > 0, 1 / sums, 0.0)[:, None]
+            common = _power_series(series, (outer[block] + flat[block]) * scale)
+            before = _power_series(series, outer[block] * scale)
+            total = (level1 + spread)[:, None]
+            blocks.append(
+                np.column_stack([(common - before) / total, common / total, level1 / total[:, 0]])
+            )
+    found = np.concatenate(blocks).reshape(*parts.shape[:-1], 2 * groupings + 1)
+    shares, own = found[..., :groupings], found[..., -1]
+    interaction = np.maximum(1 - own - shares.sum(axis=-1), 0.0)
+    return VariancePartition(shares, interaction, own, found[..., groupings:-1])
+
+
+def _hermite(points: np.ndarray, terms: int) -> np.ndarray:
+    """Return the Hermite polynomials of degree 1, 2, ..., orthonormal under the normal density."""
+    table = np.ones((terms + 1, len(points)))
+    table[1] = points
+    for degree in range(1, terms):
+        last = points * table[degree] - np.sqrt(degree) * table[degree - 1]
+        table[degree + 1] = last / np.sqrt(degree + 1)
+    return table[1:].T
+
+
+def _power_series(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return sum over k >= 1 of coefficients[:, k - 1] x^k for every column of x (Horner)."""
+    # Rounding may take a share of variance a little beyond 1.
+    x = np.clip(x, 0.0, 1.0)
+    total = np.zeros_like(x)
+    for column in coefficients.T[::-1]:
+        total = (total + column[:, None]) * x
+    return total

@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit, ndtr
 
-from bayesml.quantities.partition import linear_partition, poisson_partition, varying_variance
+from bayesml.quantities.partition import (
+    binary_partition,
+    linear_partition,
+    poisson_partition,
+    varying_variance,
+)
 
 APART = np.zeros((2, 2), dtype=bool)
 # The first grouping (child) lies within the second (school).
@@ -108,3 +114,59 @@ def test_counts_with_extreme_means_and_variances_do_not_overflow() -> None:
     # A mean of almost 0 is all level 1; a huge one, or a huge variance, is all between units.
     assert found.level1 == pytest.approx([1.0, 0.0, 0.0])
     assert found.shares[:, 0] == pytest.approx([0.0, 1.0, 1.0])
+
+
+# (variances, eta): from nearly none to extreme
+BINARY_CASES = [
+    (np.array([0.01, 0.02]), 0.0),
+    (np.array([0.5, 0.8]), 0.3),
+    (np.array([4.0, 1.0]), -2.0),
+    (np.array([25.0, 9.0]), 1.0),
+]
+
+
+def gauss_hermite(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    return points, weights / weights.sum()
+
+
+@pytest.mark.parametrize(("between", "eta"), BINARY_CASES)
+def test_shares_of_binary_outcomes_against_nested_quadrature(
+    between: np.ndarray, eta: float
+) -> None:
+    points, weights = gauss_hermite(200)
+    first, second = np.sqrt(between)
+    p = expit(eta + first * points[:, None] + second * points)
+    mean = weights @ p @ weights
+    total = mean * (1 - mean)
+    by_first, by_second = p @ weights, weights @ p
+    variances = [weights @ by**2 - mean**2 for by in (by_first, by_second)]
+    both = weights @ p**2 @ weights - mean**2
+    nested = binary_partition(between, np.array(eta), NESTED, expit)
+    # 200 points of an SD of 5.8 are good to about 1e-4 themselves.
+    assert nested.correlations == pytest.approx(np.array([both, variances[1]]) / total, rel=5e-4)
+    assert nested.shares.sum() + nested.level1 == pytest.approx(1)
+    crossed = binary_partition(between, np.array(eta), APART, expit)
+    assert crossed.shares == pytest.approx(np.array(variances) / total, rel=5e-4)
+    assert crossed.interaction == pytest.approx((both - sum(variances)) / total, abs=2e-4)
+    assert crossed.level1 == pytest.approx(1 - both / total, rel=5e-4)
+
+
+def test_binary_outcomes_without_variance_or_without_doubt() -> None:
+    found = binary_partition(np.zeros((3, 2)), np.array([0.0, -30.0, 5.0]), NESTED, expit)
+    assert (found.shares == 0).all()
+    assert (found.correlations == 0).all()
+    assert found.level1 == pytest.approx(np.ones(3))
+    # An effect of an enormous SD decides almost every outcome.
+    sure = binary_partition(np.array([[900.0]]), np.zeros(1), APART[:1, :1], ndtr)
+    # Phi(30 u): E p (1 - p) = 1/4 - arctan-formula of the probit.
+    exact = 1 - 4 * (0.25 - np.arcsin(900 / 901) / (2 * np.pi))
+    assert sure.shares[0, 0] == pytest.approx(exact, abs=1e-3)
+
+
+def test_rare_outcomes_keep_their_digits() -> None:
+    # p is almost exp(eta + u): the shares of counts with the same tiny mean.
+    between, eta = np.array([[0.3, 0.2]]), np.array([-12.0])
+    counts = poisson_partition(between, eta, NESTED)
+    found = binary_partition(between, eta, NESTED, expit)
+    assert found.shares == pytest.approx(counts.shares, rel=1e-3)

@@ -1,0 +1,139 @@
+"""R2 from the effects that were drawn: Gelman & Pardoe by level, and the Bayes R2."""
+
+import numpy as np
+
+from bayesml.errors import FitError, quoted
+from bayesml.posterior.explained_parts import R2Draws
+from bayesml.posterior.fitted_rows import (
+    FittedRows,
+    UnitRows,
+    coefficient_draws,
+    effect_draws,
+    linear_predictor_blocks,
+)
+from bayesml.quantities.explained_variance import Membership, explained, unit_predictors
+from bayesml.records.fits import Fit
+
+
+def gelman_pardoe_r2(fit: Fit, rows: FittedRows) -> R2Draws:
+    """Return R2 and pooling factor of the rows and of the units of each grouping; see `r2`."""
+    labels: list[tuple[str, str]] = []
+    columns, expected, pooling = [], [], []
+    for item in rows.groupings:
+        errors = effect_draws(fit, item.facts)
+        fitted = _unit_predictions(fit, rows, item)
+        for place, term in enumerate(item.facts.terms):
+            error = errors[:, :, place]
+            unexplained = error.var(axis=1, ddof=1)
+            whole = (error + fitted[:, :, place]).var(axis=1, ddof=1)
+            labels.append((item.facts.name, term))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                columns.append(1 - unexplained / whole)
+                expected.append(float(1 - unexplained.mean() / whole.mean()))
+                pooled = error.mean(axis=0).var(ddof=1) / unexplained.mean()
+            pooling.append(float(1 - pooled))
+    notes = []
+    if not labels and not fit.spec.family_record.level1:
+        raise FitError(
+            "This model has no grouping, and the R2 of Gelman & Pardoe is for units and for "
+            "Gaussian outcomes. Use bml.r2(fit, method='bayes')."
+        )
+    if fit.spec.family_record.level1:
+        labels.append(("residual", ""))
+        unexplained, mean_error = _row_errors(fit, rows)
+        whole = rows.outcome.astype(float).var(ddof=1)
+        columns.append(1 - unexplained / whole)
+        expected.append(float(1 - unexplained.mean() / whole))
+        pooling.append(float(1 - mean_error.var(ddof=1) / unexplained.mean()))
+    else:
+        notes.append(
+            "The rows have no R2 of this kind: it is for outcomes that are a linear predictor plus "
+            "an error. Use method='bayes' for theirs."
+        )
+    if any(item.weights is not None for item in rows.groupings):
+        notes.append(
+            "Units of a multiple membership have no rows of their own: no predictor explains them."
+        )
+    return R2Draws(
+        np.column_stack(columns),
+        {
+            "grouping": [grouping for grouping, _ in labels],
+            "term": [term for _, term in labels],
+        },
+        notes,
+        [""] * len(labels),
+        {"expected": expected, "pooling": pooling},
+    )
+
+
+def _unit_predictions(fit: Fit, rows: FittedRows, item: UnitRows) -> np.ndarray:
+    """Return what predictors and larger groupings say about the units' coefficients.
+
+    Returns
+    -------
+    array, shape (draws, units, terms)
+    """
+    beta = coefficient_draws(fit)
+    fitted = np.zeros((len(beta), item.facts.units, len(item.facts.terms)))
+    if item.weights is not None:
+        return fitted
+    known = unit_predictors(rows.predictors, Membership(item.index, item.facts.units), item.terms)
+    for place in range(known.shape[1]):
+        fitted[:, :, place] = beta @ known[:, place].T
+    first = np.unique(item.index, return_index=True)[1]
+    for outer in rows.groupings:
+        if outer.facts.name not in item.facts.within:
+            continue
+        effects = effect_draws(fit, outer.facts)
+        parents = outer.index[first]
+        for place, term in enumerate(item.facts.terms):
+            if term in outer.facts.terms:
+                fitted[:, :, place] += effects[:, parents, outer.facts.terms.index(term)]
+    # Constants do not matter, but would leave rounding where nothing is explained.
+    return fitted - fitted[:, :1]
+
+
+def _row_errors(fit: Fit, rows: FittedRows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance of each draw's residuals, and the mean residual of each row."""
+    unexplained = []
+    total = np.zeros(len(rows.outcome))
+    number = 0
+    for block, eta in linear_predictor_blocks(fit, rows):
+        errors = np.subtract(rows.outcome, eta, out=eta)
+        unexplained.append(errors.var(axis=1, ddof=1))
+        total += errors.sum(axis=0)
+        number += block.stop - block.start
+    return np.concatenate(unexplained), total / number
+
+
+def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
+    """Return the Bayes R2, given the known units; see `r2`."""
+    family, link = fit.spec.family_record, fit.spec.link_record
+    if family.response == "ordered":
+        raise FitError(
+            "The Bayes R2 compares variances of an outcome's mean, and the ordered categories of "
+            f"{quoted(fit.facts.response)} have none. Use bml.r2(fit, method='nakagawa'), on the "
+            "latent scale."
+        )
+    level1 = None
+    if family.level1:
+        level1 = fit.posterior[family.level1].transpose("chain", "draw").values.reshape(-1) ** 2
+    columns = []
+    for block, eta in linear_predictor_blocks(fit, rows):
+        with np.errstate(over="ignore"):
+            mean = link.inverse(eta)
+        if level1 is not None:
+            rest = level1[block]
+        elif family.response == "binary":
+            variance = mean * (1 - mean)
+            rest = (variance if rows.trials is None else variance / rows.trials).mean(axis=1)
+        else:
+            rest = mean.mean(axis=1)
+        columns.append(explained(mean.var(axis=1, ddof=1), rest))
+    notes = ["Given the effects of the known units, not for new ones."]
+    if rows.trials is not None:
+        notes.append("Of the share of successes in each row's trials.")
+    if rows.offset.any():
+        notes.append("The offset is part of the mean, and of what is explained.")
+    remark = "share of successes" if rows.trials is not None else ""
+    return R2Draws(np.concatenate(columns)[:, None], {"part": ["conditional"]}, notes, [remark], {})

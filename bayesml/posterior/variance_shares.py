@@ -1,0 +1,200 @@
+"""The partition of the variance of a fit, draw by draw, on the scale that was asked for."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
+from bayesml.quantities.partition import (
+    HERMITE_TERMS,
+    NODES,
+    VariancePartition,
+    binary_partition,
+    linear_partition,
+    poisson_partition,
+    varying_variance,
+)
+from bayesml.records.facts import GroupingFacts
+from bayesml.records.fits import Fit
+
+At = Mapping[str, object]
+
+WHOLE, MEAN = "whole", "mean over rows"
+SCALES = ("latent", "response")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Partitions of the variance, with the cases for which they hold.
+
+    Parameters
+    ----------
+    partition : VariancePartition
+        Arrays of shape (chains, draws, ...), one axis per case, and groupings where it has them.
+    cases : mapping of str to tuple of str
+        ``membership`` where the model has multiple membership, ``cutpoint`` for ordered outcomes
+        on the response scale.
+    interacting : bool
+        Whether crossed groupings have a share that they have only together.
+    attrs : mapping
+        Scale, covariate values, and how the shares were computed.
+    """
+
+    partition: VariancePartition
+    cases: Mapping[str, tuple[str, ...]]
+    interacting: bool
+    attrs: Mapping[Hashable, Any]
+
+
+def variance_shares(
+    fit: Fit,
+    at: At | None,
+    scale: str,
+    memberships: Sequence[str] = (WHOLE, MEAN),
+) -> Shares:
+    """Return the partition of the variance at a row, draw by draw.
+
+    Parameters
+    ----------
+    fit : Fit
+    at : mapping of str to number or str, or None
+        Values of covariates; the others stand at their means.
+    scale : {"latent", "response"}
+    memberships : sequence of str
+        Which partitions a model with multiple membership gets.
+
+    Returns
+    -------
+    Shares
+
+    Raises
+    ------
+    FitError
+        The model has no grouping, or `at` or `scale` cannot be used with it.
+    """
+    facts, spec = fit.facts, fit.spec
+    if not facts.groupings:
+        raise FitError("This model has no grouping, so its variance has no parts. Add one.")
+    family, link = spec.family_record, spec.link_record
+    counts = family.response == "count" and link.name == "log"
+    latent = link.latent_variance is not None
+    if scale not in SCALES:
+        raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
+    on_response = scale == "response" and latent
+    point = evaluation_point(fit, at, fixed=counts or on_response)
+    between = between_variances(fit, point)
+    containing = np.array(
+        [[outer.name in inner.within for outer in facts.groupings] for inner in facts.groupings]
+    )
+    chain = containing | containing.T | np.eye(len(containing), dtype=bool)
+    attrs: dict[Hashable, Any] = {
+        "scale": "latent" if latent and not on_response else "response",
+        "at": dict(point.at),
+    }
+    cases: dict[str, tuple[str, ...]] = {}
+    if any(item.multiple for item in facts.groupings):
+        squared = np.array([item.squared_weights for item in facts.groupings])
+        weights = [np.ones(len(squared)) if kind == WHOLE else squared for kind in memberships]
+        if len(memberships) > 1:
+            cases["membership"] = tuple(memberships)
+        # Memberships are an axis of their own, dropped again where there is only one.
+        between = between[:, :, None, :] * np.array(weights)
+        between = between if len(memberships) > 1 else between[:, :, 0]
+    if counts or on_response:
+        eta = mean_predictor(fit, point)
+        if "membership" in cases:
+            eta = eta[..., None]
+        if counts:
+            found = poisson_partition(between, eta, containing)
+        else:
+            if "cutpoints" in fit.posterior:
+                cut = fit.posterior["cutpoints"].transpose("chain", "draw", "cutpoint")
+                cases["cutpoint"] = tuple(str(label) for label in cut["cutpoint"].values)
+                values = cut.values
+                values = values[:, :, None, :] if "membership" in cases else values
+                eta = eta[..., None] - values
+                between = np.broadcast_to(
+                    between[..., None, :], (*between.shape[:-1], values.shape[-1], len(containing))
+                )
+            found = binary_partition(between, eta, containing, link.inverse)
+            attrs["computed_by"] = (
+                f"numerical integration ({NODES} points, {HERMITE_TERMS} Hermite polynomials), "
+                "no simulation"
+            )
+            if facts.trials:
+                attrs["trials"] = "one trial"
+    elif latent:
+        found = linear_partition(between, float(link.latent_variance or 0), containing)
+    elif family.level1:
+        sigma = fit.posterior[family.level1].transpose("chain", "draw").values
+        level1 = sigma[..., None] if "membership" in cases else sigma
+        found = linear_partition(between, level1**2, containing)
+    else:
+        raise FitError(
+            f"The family {quoted(family.name)} with link {quoted(link.name)} has no level-1 "
+            "variance to compare with in this version. Use bml.variance_components(fit)."
+        )
+    return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
+
+
+def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]:
+    """Return the grouping of this name, or all of them.
+
+    Raises
+    ------
+    FitError
+        There is no such grouping, or none at all.
+    """
+    groupings = fit.facts.groupings
+    names = [item.name for item in groupings]
+    if not names:
+        raise FitError("This model has no grouping, so nothing varies over units. Add one.")
+    if grouping is not None and grouping not in names:
+        raise FitError(
+            f"{quoted(grouping)} is not a grouping of this model. {did_you_mean(grouping, names)}"
+        )
+    return tuple(item for item in groupings if grouping in (None, item.name))
+
+
+def between_variances(fit: Fit, point: EvaluationPoint) -> np.ndarray:
+    """Return z' Sigma z of every grouping, shape (chains, draws, groupings)."""
+    return np.stack(
+        [
+            varying_variance(*_sd_and_corr(fit, item), point.terms[item.name])
+            for item in fit.facts.groupings
+        ],
+        axis=-1,
+    )
+
+
+def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
+    """Return Sigma of one grouping's terms, shape (chains, draws, terms, terms)."""
+    sd, corr = _sd_and_corr(fit, grouping)
+    if corr is None:
+        corr = np.eye(sd.shape[-1])
+    return sd[..., :, None] * corr * sd[..., None, :]
+
+
+def _sd_and_corr(fit: Fit, grouping: GroupingFacts) -> tuple[np.ndarray, np.ndarray | None]:
+    posterior = fit.posterior
+    sd = posterior[f"sd_{grouping.identifier}"].transpose("chain", "draw", ...).values
+    name = f"corr_{grouping.identifier}"
+    corr = posterior[name].transpose("chain", "draw", ...).values if name in posterior else None
+    return sd, corr
+
+
+def mean_predictor(fit: Fit, point: EvaluationPoint) -> np.ndarray:
+    """Return the linear predictor at the point, without random effects and cutpoints.
+
+    Returns
+    -------
+    array, shape (chains, draws)
+    """
+    sizes = (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"])
+    eta = np.full(sizes, fit.facts.offset_mean)
+    if "beta" in fit.posterior:
+        eta += fit.posterior["beta"].transpose("chain", "draw", "coef").values @ point.coefficients
+    return eta
