@@ -1,0 +1,205 @@
+"""The rows that a model was fitted to, from the model or from a fit that holds them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesml.errors import FitError, quoted
+from bayesml.quantities.dummy_likelihoods import LIKELIHOOD_LINKS, GroupedOutcome
+from bayesml.quantities.dummy_regression import Block, membership_block, single_blocks
+from bayesml.records.fits import Fit
+from bayesml.records.modelling import Model
+
+# Dummies of a multiple membership are a whole matrix: 320 MB at most.
+_MOST_NUMBERS = 40_000_000
+
+
+@dataclass(frozen=True)
+class GroupingRows:
+    """One grouping's part of the rows.
+
+    Parameters
+    ----------
+    name : str
+    labels : tuple of str
+        Labels of the terms.
+    units : array, shape (units,)
+        Labels of the units.
+    index : array of int, shape (rows,) or (rows, slots)
+    weights : array, shape (rows, slots), or None
+        Weights of a multiple membership.
+    terms : array, shape (rows, terms)
+        Z, on the user's scale.
+    within : tuple of str
+        Groupings whose units contain this grouping's units.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    units: np.ndarray
+    index: np.ndarray
+    weights: np.ndarray | None
+    terms: np.ndarray
+    within: tuple[str, ...]
+
+    @property
+    def rows_per_unit(self) -> np.ndarray:
+        """Number of rows of each unit."""
+        used = self.index if self.weights is None else self.index[self.weights > 0]
+        return np.bincount(used, minlength=len(self.units))
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The units' columns: the terms of each unit, those of the first unit first."""
+        if self.weights is None:
+            return single_blocks(self.index, self.terms, len(self.units))
+        size = self.terms.size * len(self.units)
+        if size > _MOST_NUMBERS:
+            raise FitError(
+                f"The units of {self.name} have {size:,} dummies, because rows belong to several "
+                f"units; {_MOST_NUMBERS:,} is the most in this version. Use a random sample of "
+                "the rows."
+            )
+        return [membership_block(self.index, self.weights, self.terms, len(self.units))]
+
+    def contribution(self, effects: np.ndarray) -> np.ndarray:
+        """Return what effects of shape (units, terms) add to the linear predictor of each row."""
+        if self.weights is None:
+            return (self.terms * effects[self.index]).sum(axis=1)
+        own = np.einsum("rs,rst->rt", self.weights, effects[self.index])
+        return (self.terms * own).sum(axis=1)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Return the units' means of values of rows, weighted by membership."""
+        return self.sum(values) / np.maximum(self.sum(np.ones(len(values))), 1e-300)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Return the units' sums of values of rows, weighted by membership."""
+        weights = np.ones((len(values), 1)) if self.weights is None else self.weights
+        slots = self.index[:, None] if self.weights is None else self.index
+        total = np.zeros(len(self.units))
+        for slot in range(slots.shape[1]):
+            total += np.bincount(slots[:, slot], weights[:, slot] * values, minlength=len(total))
+        return total
+
+
+@dataclass(frozen=True)
+class ModelRows:
+    """The rows of a model as arrays.
+
+    Parameters
+    ----------
+    y : array, shape (rows,)
+    trials : array, shape (rows,), or None
+    offset : array, shape (rows,)
+    x : array, shape (rows, coefficients)
+        X, on the user's scale.
+    coefficients : tuple of str
+    groupings : tuple of GroupingRows
+    family, link : str
+    """
+
+    y: np.ndarray
+    trials: np.ndarray | None
+    offset: np.ndarray
+    x: np.ndarray
+    coefficients: tuple[str, ...]
+    groupings: tuple[GroupingRows, ...]
+    family: str
+    link: str
+
+    def outcome(self, what: str, offset: np.ndarray | None = None) -> GroupedOutcome:
+        """Return the outcome for maximum likelihood, with the model's offset or another.
+
+        Raises
+        ------
+        FitError
+            The family's likelihood has further parameters.
+        """
+        if self.family not in ("gaussian", "binomial", "poisson") or (
+            self.link not in LIKELIHOOD_LINKS
+        ):
+            raise FitError(
+                f"{what} needs estimates without pooling, and the family {quoted(self.family)} "
+                f"with link {quoted(self.link)} has none in this version. Allowed: 'gaussian', "
+                "'binomial' and 'poisson'. Use bml.random_effects(fit, grouping) instead."
+            )
+        trials = np.ones(len(self.y)) if self.trials is None else self.trials.astype(float)
+        used = self.offset if offset is None else offset
+        return GroupedOutcome(self.y.astype(float), self.link, trials, used)
+
+
+def rows_of_model(model: Model) -> ModelRows:
+    """Return the rows of a model."""
+    design = model.design
+    y = np.asarray(design.response.values)
+    return ModelRows(
+        y=y,
+        trials=design.response.trials,
+        offset=np.zeros(len(y)) if design.offset is None else design.offset,
+        x=design.fixed.values,
+        coefficients=tuple(design.fixed.labels),
+        groupings=tuple(
+            GroupingRows(
+                name=facts.name,
+                labels=facts.terms,
+                units=unit_labels(part.units.labels),
+                index=np.asarray(part.units.index),
+                weights=part.units.weights,
+                terms=part.terms,
+                within=facts.within,
+            )
+            for facts, part in zip(model.facts.groupings, design.varying, strict=True)
+        ),
+        family=model.spec.family,
+        link=model.spec.link,
+    )
+
+
+def unit_labels(labels: tuple[object, ...]) -> np.ndarray:
+    """Return labels as results hold them: whole numbers, or text."""
+    if all(isinstance(label, int) for label in labels):
+        return np.array(labels, dtype=np.int64)
+    return np.array([str(label) for label in labels], dtype=object)
+
+
+def rows_of_fit(fit: Fit, what: str) -> ModelRows:
+    """Return the rows that a fit holds.
+
+    Raises
+    ------
+    FitError
+        The fit was saved without its rows.
+    """
+    if "constant_data" not in fit.data or "observed_data" not in fit.data:
+        raise FitError(
+            f"{what} needs the rows, and this fit was saved without them (data=False). Use the "
+            "fit as it was sampled, or save it with fit.save(path)."
+        )
+    constant = fit.data["constant_data"].to_dataset()
+    facts = fit.facts
+    y = fit.data["observed_data"].to_dataset()[facts.response_identifier].values
+    groupings = []
+    for item in facts.groupings:
+        name = item.identifier
+        groupings.append(
+            GroupingRows(
+                name=item.name,
+                labels=item.terms,
+                units=fit.posterior[f"u_{name}"].coords[name].values,
+                index=constant[f"unit_{name}"].values,
+                weights=constant[f"weight_{name}"].values if item.multiple else None,
+                terms=constant[f"terms_{name}"].values,
+                within=item.within,
+            )
+        )
+    return ModelRows(
+        y=y,
+        trials=constant["trials"].values if "trials" in constant else None,
+        offset=constant["offset"].values if "offset" in constant else np.zeros(len(y)),
+        x=constant["x"].values if "x" in constant else np.empty((len(y), 0)),
+        coefficients=facts.coefficients,
+        groupings=tuple(groupings),
+        family=facts.family,
+        link=facts.link,
+    )

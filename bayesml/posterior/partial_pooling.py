@@ -1,0 +1,141 @@
+"""The units' own coefficients under partial pooling, from a fit or from REML."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayesml.posterior.model_rows import GroupingRows, ModelRows
+from bayesml.quantities.intervals import summarise_draws
+from bayesml.quantities.unit_multiples import UnitMultiples, unit_multiples
+from bayesml.records.fits import Fit
+
+# Numbers that are summarised at a time.
+_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class PartialPooling:
+    """Estimates with partial pooling.
+
+    Parameters
+    ----------
+    source : str
+        Where they come from, in words.
+    coefficients, errors : array, shape (coefficients,)
+        Posterior means and SDs, or estimates and standard errors.
+    mean, sd, lower, upper : array, shape (units, terms)
+        The units' coefficients. NaN where the source has no such number.
+    """
+
+    source: str
+    coefficients: np.ndarray
+    errors: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A grouping whose units contain those at hand, and how its effects enter theirs.
+
+    Parameters
+    ----------
+    name : str
+    parent : array of int, shape (units,)
+        Its unit that contains each unit.
+    multiples : UnitMultiples
+        What its terms add to the units' coefficients.
+    """
+
+    name: str
+    parent: np.ndarray
+    multiples: UnitMultiples
+
+
+def outer_groupings(rows: ModelRows, own: GroupingRows) -> list[Outer]:
+    """Return the groupings that contain a grouping's units."""
+    found = []
+    for other in rows.groupings:
+        if other.name in own.within:
+            parent = np.zeros(len(own.units), dtype=int)
+            parent[own.index] = other.index
+            multiples = unit_multiples(other.terms, own.index, own.terms, len(own.units), False)
+            found.append(Outer(other.name, parent, multiples))
+    return found
+
+
+def partial_of_fit(
+    fit: Fit, own: GroupingRows, multiples: UnitMultiples, outer: list[Outer], prob: float
+) -> PartialPooling:
+    """Return the posterior of the coefficients, and of each unit's own coefficients."""
+    posterior = fit.posterior
+    effects = {
+        item.name: posterior[f"u_{item.identifier}"].transpose("chain", "draw", ...).values
+        for item in fit.facts.groupings
+    }
+    beta = (
+        posterior["beta"].transpose("chain", "draw", "coef").values
+        if "beta" in posterior
+        else np.zeros((posterior.sizes["chain"], posterior.sizes["draw"], 0))
+    )
+    numbers: dict[str, list[np.ndarray]] = {"mean": [], "sd": [], "lower": [], "upper": []}
+    chains, draws, units, terms = effects[own.name].shape
+    step = max(1, _BLOCK // max(chains * draws * terms, 1))
+    for start in range(0, units, step):
+        part = slice(start, start + step)
+        found = summarise_draws(_totals(beta, effects, own.name, multiples, outer, part), prob)
+        for name, blocks in numbers.items():
+            blocks.append(getattr(found, name))
+    whole = summarise_draws(beta, prob)
+    return PartialPooling(
+        "posterior means and SDs",
+        whole.mean,
+        whole.sd,
+        **{name: np.concatenate(blocks) for name, blocks in numbers.items()},
+    )
+
+
+def partial_of_estimates(
+    coefficients: pd.DataFrame,
+    random_effects: pd.DataFrame,
+    rows: ModelRows,
+    own: GroupingRows,
+    multiples: UnitMultiples,
+    outer: list[Outer],
+) -> PartialPooling:
+    """Return the units' own coefficients from point estimates, such as those of REML.
+
+    `coefficients` has `estimate` and `se` in the order of X, `random_effects` the columns
+    `grouping`, `unit`, `term` and `estimate`.
+    """
+    beta = coefficients["estimate"].to_numpy(dtype=float)
+    effects = {}
+    for item in rows.groupings:
+        part = random_effects[random_effects["grouping"] == item.name]
+        wide = part.pivot(index="unit", columns="term", values="estimate")
+        placed = wide.reindex(index=list(item.units), columns=list(item.labels))
+        effects[item.name] = placed.to_numpy(dtype=float)[None, None]
+    whole = slice(0, len(own.units))
+    total = _totals(beta[None, None], effects, own.name, multiples, outer, whole)[0, 0]
+    unknown = np.full(total.shape, np.nan)
+    errors = coefficients["se"].to_numpy(dtype=float)
+    return PartialPooling("REML estimates", beta, errors, total, unknown, unknown, unknown)
+
+
+def _totals(
+    beta: np.ndarray,
+    effects: dict[str, np.ndarray],
+    own: str,
+    multiples: UnitMultiples,
+    outer: list[Outer],
+    part: slice,
+) -> np.ndarray:
+    """Return all that the linear predictor multiplies a unit's terms with, by draw and unit."""
+    total = effects[own][:, :, part] + np.tensordot(beta, multiples.weights[part], axes=(2, 1))
+    for item in outer:
+        above = effects[item.name][:, :, item.parent[part]]
+        total += np.einsum("cdjk,jkt->cdjt", above, item.multiples.weights[part])
+    return total
