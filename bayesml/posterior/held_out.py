@@ -1,0 +1,226 @@
+"""Log-likelihoods of rows and of groups of rows, what only they tell about being integrated out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesml.posterior.likelihood_rows import (
+    LikelihoodDraws,
+    LikelihoodRows,
+    Membership,
+    blocks_of,
+    known_predictor,
+    row_likelihood,
+)
+from bayesml.quantities.integrated_likelihoods import (
+    GroupEffects,
+    integrated_group,
+    integrated_rows,
+)
+
+# A product rule over more dimensions takes too many nodes.
+MOST_INNER_TERMS = 3
+
+
+def sole_slots(rows: LikelihoodRows, grouping: Membership) -> np.ndarray:
+    """Return where nothing but the row itself tells about its unit.
+
+    Returns
+    -------
+    array of bool, shape (rows, slots)
+        The unit occurs in no other row of the fit, or is not in the posterior.
+    """
+    used = grouping.weight > 0
+    if not rows.complete:
+        return used & (grouping.unit < 0)
+    rows_per_unit = np.bincount(grouping.label[used], minlength=grouping.label.max() + 1)
+    return used & (rows_per_unit[grouping.label] == 1)
+
+
+def row_log_likelihoods(
+    rows: LikelihoodRows, draws: LikelihoodDraws
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks of rows with their log-likelihood in every draw.
+
+    The effects of units of which only the row itself tells are integrated out.
+
+    Parameters
+    ----------
+    rows : LikelihoodRows
+    draws : LikelihoodDraws
+
+    Yields
+    ------
+    (slice, array of shape (rows in the block, draws))
+    """
+    sole = {item.identifier: sole_slots(rows, item) for item in rows.groupings}
+    for block in blocks_of(len(rows.outcome), draws.number):
+        chosen = np.arange(block.start, block.stop)
+        yield block, rows_likelihood(rows, draws, chosen, sole)
+
+
+def rows_likelihood(
+    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray, sole: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return the log-likelihood of some rows in every draw, shape (len(chosen), draws).
+
+    Parameters
+    ----------
+    rows : LikelihoodRows
+    draws : LikelihoodDraws
+    chosen : array of int
+    sole : dict of str to array of bool, shape (rows, slots)
+        By identifier, the slots whose effects are integrated out.
+    """
+    known = {name: ~slots[chosen] for name, slots in sole.items()}
+    eta = known_predictor(rows, draws, chosen, known)
+    likelihood = row_likelihood(rows, draws, chosen)
+    alone = np.zeros(len(chosen), dtype=bool)
+    for name in known:
+        alone |= ~known[name].all(axis=1)
+    if not alone.any():
+        return likelihood(eta)
+    variance = np.zeros((int(alone.sum()), draws.number))
+    for grouping in rows.groupings:
+        weight = (grouping.weight[chosen] * ~known[grouping.identifier])[alone]
+        z = grouping.terms[chosen][alone]
+        if weight.any():
+            loaded = np.einsum("iq,sqr->isr", z, draws.factors[grouping.identifier])
+            variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=-1)
+    found = np.empty_like(eta)
+    found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])
+    found[alone] = integrated_rows(
+        likelihood.rows(np.flatnonzero(alone)), eta[alone], np.sqrt(variance)
+    )
+    return found
+
+
+@dataclass(frozen=True)
+class GroupLikelihood:
+    """The log-likelihood of one group of rows in every draw.
+
+    Parameters
+    ----------
+    values : array, shape (draws,)
+    error : float
+        Root mean square over the draws of the standard error of the integration.
+    method : str
+        "exact", "quadrature", "importance sampling", or "none" where nothing is integrated out.
+    integrated : dict of str to int
+        Number of units whose effects are integrated out, by grouping.
+    """
+
+    values: np.ndarray
+    error: float
+    method: str
+    integrated: dict[str, int]
+
+
+def group_log_likelihood(
+    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray, rng: np.random.Generator
+) -> GroupLikelihood:
+    """Return the log-likelihood of a group of rows jointly, its own effects integrated out.
+
+    Integrated out are the effects of every unit, of any grouping, that occurs in these rows only,
+    or that the posterior does not hold.
+
+    Parameters
+    ----------
+    rows : LikelihoodRows
+    draws : LikelihoodDraws
+    chosen : array of int
+        The rows of the group.
+    rng : numpy Generator
+        For importance sampling.
+    """
+    own = {item.identifier: _own_slots(rows, item, chosen) for item in rows.groupings}
+    known = {name: ~slots for name, slots in own.items()}
+    counts = {
+        item.name: len(np.unique(item.label[chosen][own[item.identifier]]))
+        for item in rows.groupings
+    }
+    inner = _inner_grouping(rows, chosen, own)
+    outer = [item for item in rows.groupings if item is not inner]
+    columns = sum(counts[item.name] * item.terms.shape[1] for item in outer)
+    terms = 0 if inner is None else inner.terms.shape[1]
+    values, squares, method = np.empty(draws.number), np.empty(draws.number), "none"
+    # The largest arrays hold products of inner and outer columns.
+    width = len(chosen) * (1 + terms + columns + terms * max(columns, terms))
+    for block in blocks_of(draws.number, width):
+        part = draws.block(block)
+        eta = known_predictor(rows, part, chosen, known)
+        likelihood = row_likelihood(rows, part, chosen)
+        if not any(counts.values()):
+            values[block], squares[block] = likelihood(eta).sum(axis=0), 0.0
+            continue
+        effects = _effects(rows, part, chosen, own, inner, outer)
+        found = integrated_group(likelihood, eta, effects, rng)
+        values[block], squares[block], method = found.log_likelihood, found.error**2, found.method
+    return GroupLikelihood(
+        values,
+        float(np.sqrt(squares.mean())),
+        method,
+        {name: count for name, count in counts.items() if count},
+    )
+
+
+def _own_slots(rows: LikelihoodRows, grouping: Membership, chosen: np.ndarray) -> np.ndarray:
+    """Return where only the chosen rows tell about the unit, shape (chosen, slots)."""
+    used = grouping.weight > 0
+    if not rows.complete:
+        return used[chosen] & (grouping.unit[chosen] < 0)
+    size = grouping.label.max() + 1
+    everywhere = np.bincount(grouping.label[used], minlength=size)
+    here = np.bincount(grouping.label[chosen][used[chosen]], minlength=size)
+    return used[chosen] & (here == everywhere)[grouping.label[chosen]]
+
+
+def _inner_grouping(
+    rows: LikelihoodRows, chosen: np.ndarray, own: dict[str, np.ndarray]
+) -> Membership | None:
+    """Return the grouping whose own units are integrated one by one: that with the most effects."""
+    candidates = [
+        item
+        for item in rows.groupings
+        if not item.multiple
+        and item.terms.shape[1] <= MOST_INNER_TERMS
+        and own[item.identifier].any()
+    ]
+    sizes = [
+        len(np.unique(item.label[chosen][own[item.identifier]])) * item.terms.shape[1]
+        for item in candidates
+    ]
+    return candidates[int(np.argmax(sizes))] if candidates else None
+
+
+def _effects(
+    rows: LikelihoodRows,
+    draws: LikelihoodDraws,
+    chosen: np.ndarray,
+    own: dict[str, np.ndarray],
+    inner: Membership | None,
+    outer: list[Membership],
+) -> GroupEffects:
+    """Return the standardised designs of the effects that are integrated out."""
+    count, number = len(chosen), draws.number
+    unit = np.zeros(count, dtype=np.int64)
+    design = np.zeros((count, 0, number))
+    if inner is not None:
+        slots = own[inner.identifier][:, 0]
+        _, unit[slots] = np.unique(inner.label[chosen[slots], 0], return_inverse=True)
+        loaded = np.einsum("iq,sqr->irs", inner.terms[chosen], draws.factors[inner.identifier])
+        design = loaded * slots[:, None, None]
+    columns = [np.zeros((count, 0, number))]
+    for grouping in outer:
+        slots = own[grouping.identifier]
+        if not slots.any():
+            continue
+        loaded = np.einsum(
+            "iq,sqr->irs", grouping.terms[chosen], draws.factors[grouping.identifier]
+        )
+        for label in np.unique(grouping.label[chosen][slots]):
+            here = (grouping.label[chosen] == label) & slots
+            weight = (grouping.weight[chosen] * here).sum(axis=1)
+            columns.append(loaded * weight[:, None, None])
+    return GroupEffects(unit, design, np.concatenate(columns, axis=1))

@@ -1,0 +1,267 @@
+"""The rows of a fit, and its draws, as the arrays that log-likelihoods are computed from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from bayesml.errors import FitError
+from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
+from bayesml.records.fits import Fit
+
+# Numbers in a block of rows by draws: 16 MB an array.
+BLOCK = 2_000_000
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Which units of a grouping some rows belong to.
+
+    Parameters
+    ----------
+    name, identifier : str
+        The user's name of the grouping, and the name in the posterior.
+    unit : array of int, shape (rows, slots)
+        Position of the unit among those of the posterior; -1 for a unit that it does not hold.
+    weight : array, shape (rows, slots)
+        1 unless multiple membership; 0 for an unused slot.
+    terms : array, shape (rows, terms)
+        Z.
+    label : array of int, shape (rows, slots)
+        Number of the unit among the rows' own units: two rows with one number share a unit, also
+        where the posterior does not hold it.
+    multiple : bool
+        Multiple membership.
+    """
+
+    name: str
+    identifier: str
+    unit: np.ndarray
+    weight: np.ndarray
+    terms: np.ndarray
+    label: np.ndarray
+    multiple: bool
+
+
+@dataclass(frozen=True)
+class LikelihoodRows:
+    """Rows of a table as a likelihood sees them.
+
+    Parameters
+    ----------
+    family, link : str
+    outcome : array, shape (rows,)
+    trials, offset : array, shape (rows,), or None
+    x : array, shape (rows, coefficients)
+    groupings : tuple of Membership
+    positions : array of int, shape (rows,)
+        Positions of the rows in the user's table, counted from 0.
+    complete : bool
+        Whether these are all rows of the fit; False where the fit has not seen them.
+    """
+
+    family: str
+    link: str
+    outcome: np.ndarray
+    trials: np.ndarray | None
+    offset: np.ndarray | None
+    x: np.ndarray
+    groupings: tuple[Membership, ...]
+    positions: np.ndarray
+    complete: bool = True
+
+    @property
+    def mark(self) -> str:
+        """Text that differs between sets of rows, or outcomes, that may not be compared."""
+        digest = sha256(np.ascontiguousarray(self.positions, dtype=np.int64).tobytes())
+        digest.update(np.ascontiguousarray(self.outcome, dtype=np.float64).tobytes())
+        if self.trials is not None and (self.trials != 1).any():
+            digest.update(np.ascontiguousarray(self.trials, dtype=np.float64).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class LikelihoodDraws:
+    """The draws that log-likelihoods need, chains one after the other.
+
+    Parameters
+    ----------
+    chains : int
+    beta : array, shape (draws, coefficients)
+    parameters : mapping of str to array, shape (draws, ...)
+        Further parameters of the likelihood.
+    effects : mapping of str to array, shape (draws, units, terms)
+        Random effects by the grouping's identifier.
+    factors : mapping of str to array, shape (draws, terms, terms)
+        L with L L' = Sigma, by the grouping's identifier.
+    """
+
+    chains: int
+    beta: np.ndarray
+    parameters: Mapping[str, np.ndarray]
+    effects: Mapping[str, np.ndarray]
+    factors: Mapping[str, np.ndarray]
+
+    @property
+    def number(self) -> int:
+        """Number of draws."""
+        return len(self.beta)
+
+    def block(self, chosen: slice) -> "LikelihoodDraws":
+        """Return some of the draws."""
+        return LikelihoodDraws(
+            self.chains,
+            self.beta[chosen],
+            {name: value[chosen] for name, value in self.parameters.items()},
+            {name: value[chosen] for name, value in self.effects.items()},
+            {name: value[chosen] for name, value in self.factors.items()},
+        )
+
+
+def likelihood_rows(fit: Fit) -> LikelihoodRows:
+    """Return the rows that a fit was made from.
+
+    Raises
+    ------
+    FitError
+        The fit was saved without its rows.
+    """
+    if "observed_data" not in fit.data.children or "constant_data" not in fit.data.children:
+        raise FitError(
+            f"The fit of {fit.facts.formula!r} was saved without its rows (save(data=False)), and "
+            "a log-likelihood needs the outcome and the predictors of every row. Save it with "
+            "data=True, or fit the model again."
+        )
+    observed = fit.data["observed_data"].to_dataset()
+    constant = fit.data["constant_data"].to_dataset()
+    outcome = observed[fit.facts.response_identifier]
+    rows = outcome.sizes["obs"]
+    groupings = []
+    for grouping in fit.facts.groupings:
+        name = grouping.identifier
+        unit = np.asarray(constant[f"unit_{name}"].values, dtype=np.int64).reshape(rows, -1)
+        weight = np.ones(unit.shape)
+        if f"weight_{name}" in constant:
+            weight = np.asarray(constant[f"weight_{name}"].values, dtype=float)
+        groupings.append(
+            Membership(
+                grouping.name,
+                name,
+                unit,
+                weight,
+                np.asarray(constant[f"terms_{name}"].values, dtype=float),
+                unit,
+                grouping.multiple,
+            )
+        )
+    return LikelihoodRows(
+        family=fit.facts.family,
+        link=fit.facts.link,
+        outcome=np.asarray(outcome.values),
+        trials=np.asarray(constant["trials"].values) if "trials" in constant else None,
+        offset=np.asarray(constant["offset"].values) if "offset" in constant else None,
+        x=np.asarray(constant["x"].values, dtype=float) if "x" in constant else np.empty((rows, 0)),
+        groupings=tuple(groupings),
+        positions=np.asarray(outcome["obs"].values, dtype=np.int64),
+    )
+
+
+def likelihood_draws(fit: Fit) -> LikelihoodDraws:
+    """Return the draws of a fit that log-likelihoods need."""
+    posterior = fit.posterior
+    sizes = posterior.sizes
+    number = sizes["chain"] * sizes["draw"]
+
+    def flat(name: str) -> np.ndarray:
+        values = posterior[name].transpose("chain", "draw", ...).values
+        return np.asarray(values, dtype=float).reshape(number, *values.shape[2:])
+
+    effects, factors = {}, {}
+    for grouping in fit.facts.groupings:
+        name = grouping.identifier
+        effects[name] = flat(f"u_{name}")
+        corr = flat(f"corr_{name}") if grouping.correlated else None
+        factors[name] = covariance_factor(flat(f"sd_{name}"), corr)
+    return LikelihoodDraws(
+        chains=sizes["chain"],
+        beta=flat("beta") if "beta" in posterior else np.empty((number, 0)),
+        parameters={item.name: flat(item.name) for item in fit.spec.family_record.parameters},
+        effects=effects,
+        factors=factors,
+    )
+
+
+def covariance_factor(sd: np.ndarray, corr: np.ndarray | None) -> np.ndarray:
+    """Return L with L L' = diag(sd) R diag(sd), also where R is singular up to rounding.
+
+    Parameters
+    ----------
+    sd : array, shape (draws, terms)
+    corr : array, shape (draws, terms, terms), or None
+
+    Returns
+    -------
+    array, shape (draws, terms, terms)
+    """
+    if corr is None:
+        return sd[:, :, None] * np.eye(sd.shape[1])
+    values, vectors = np.linalg.eigh(corr)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    return sd[:, :, None] * root
+
+
+def row_likelihood(
+    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray
+) -> RowLikelihood:
+    """Return the log-likelihood of some rows, as a function of their linear predictor."""
+    outcome = rows.outcome[chosen]
+    parameters = {name: value for name, value in draws.parameters.items() if name != "cutpoints"}
+    if "cutpoints" in draws.parameters:
+        lower, upper = category_bounds(outcome, draws.parameters["cutpoints"])
+        parameters |= {"lower": lower, "upper": upper}
+    if rows.trials is not None:
+        parameters["trials"] = rows.trials[chosen, None].astype(float)
+    return RowLikelihood(rows.family, rows.link, outcome[:, None].astype(float), parameters)
+
+
+def known_predictor(
+    rows: LikelihoodRows,
+    draws: LikelihoodDraws,
+    chosen: np.ndarray,
+    known: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Return the linear predictor of some rows without the effects that are integrated out.
+
+    Parameters
+    ----------
+    rows : LikelihoodRows
+    draws : LikelihoodDraws
+    chosen : array of int
+        The rows.
+    known : mapping of str to array of bool, shape (len(chosen), slots)
+        By identifier, the slots whose effects are included.
+
+    Returns
+    -------
+    array, shape (len(chosen), draws)
+    """
+    eta = rows.x[chosen] @ draws.beta.T
+    if rows.offset is not None:
+        eta += rows.offset[chosen, None]
+    for grouping in rows.groupings:
+        effects = draws.effects[grouping.identifier]
+        for slot in range(grouping.unit.shape[1]):
+            weight = grouping.weight[chosen, slot] * known[grouping.identifier][:, slot]
+            used = np.flatnonzero(weight)
+            unit = grouping.unit[chosen[used], slot]
+            for term in range(grouping.terms.shape[1]):
+                z = grouping.terms[chosen[used], term] * weight[used]
+                eta[used] += z[:, None] * effects[:, unit, term].T
+    return eta
+
+
+def blocks_of(number: int, width: int) -> list[slice]:
+    """Return slices that cover `number` items, as many at a time as keep an array in bounds."""
+    size = max(1, BLOCK // max(width, 1))
+    return [slice(start, min(start + size, number)) for start in range(0, number, size)]

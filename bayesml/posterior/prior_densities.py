@@ -1,0 +1,114 @@
+"""The log prior density of a fit's hyper-parameters in every draw, prior by prior."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bayesml.records.fits import Fit
+from bayesml.specs.distributions import Prior, Support, parse_prior
+
+
+def prior_texts_of(fit: Fit) -> dict[str, str]:
+    """Return the text of every prior by its key, such as ``"sd_school[Intercept]"``."""
+    return {key: text for key, text, _ in fit.facts.priors}
+
+
+def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the log prior density of the hyper-parameters in every draw, by component.
+
+    The densities are those of the priors as they are written: of SDs, of sigma, of the intercept
+    and the cutpoints at the mean of the predictors, and of correlation matrices (LKJ, det(R) to
+    the power eta - 1), up to a constant. The density of the random effects given their SDs is part
+    of the model, not a prior to be doubted, and not among them.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    dict of str to array, shape (chains, draws)
+        Keys ``"Intercept"``, ``"beta"`` (all other coefficients), ``"sd_<grouping>"``,
+        ``"corr_<grouping>"``, and the likelihood's parameters.
+    """
+    texts = prior_texts_of(fit)
+    facts, posterior = fit.facts, fit.posterior
+    found: dict[str, np.ndarray] = {}
+    shift = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"]))
+    if "beta" in posterior:
+        beta = _values(fit, "beta")
+        # With an intercept this is the intercept at the mean of the predictors, for cutpoints the
+        # shift that the means make.
+        at_mean = beta @ np.array(facts.coefficient_means)
+        shift = at_mean
+        slopes = [number for number, label in enumerate(facts.coefficients) if label != "Intercept"]
+        if "Intercept" in texts:
+            found["Intercept"] = _density(texts["Intercept"], "real", at_mean)
+        if slopes:
+            found["beta"] = sum(
+                (
+                    _density(
+                        texts[f"beta[{facts.coefficients[number]}]"], "real", beta[..., number]
+                    )
+                    for number in slopes
+                ),
+                np.zeros_like(shift),
+            )
+    for grouping in facts.groupings:
+        sd = _values(fit, f"sd_{grouping.identifier}")
+        key = f"sd_{grouping.name}"
+        found[key] = sum(
+            (
+                _density(texts[f"{key}[{term}]"], "positive", sd[..., number])
+                for number, term in enumerate(grouping.terms)
+            ),
+            np.zeros_like(shift),
+        )
+        if grouping.correlated:
+            key = f"corr_{grouping.name}"
+            (eta,) = parse_prior(texts[key], "correlation").values
+            corr = _values(fit, f"corr_{grouping.identifier}")
+            # The determinant of a block-diagonal matrix is the product over its blocks.
+            found[key] = (eta - 1) * np.linalg.slogdet(corr)[1]
+    for parameter in fit.spec.family_record.parameters:
+        values = _values(fit, parameter.name)
+        if parameter.name == "cutpoints":
+            values = values - shift[..., None]
+        density = _density(texts[parameter.name], parameter.support, values)
+        found[parameter.name] = density.reshape(*shift.shape, -1).sum(axis=-1)
+    return found
+
+
+def widened_prior(text: str, support: Support) -> str:
+    """Return a prior twice as wide, as text; empty where that is not one number's affair.
+
+    Examples
+    --------
+    >>> widened_prior("HalfStudentT(4, 0.5)", "positive"), widened_prior("LKJ(2)", "correlation")
+    ('HalfStudentT(4, 1)', 'LKJ(1)')
+    """
+    prior = parse_prior(text, support)
+    factors: Mapping[str, tuple[float, ...]] = {
+        "Normal": (1, 2),
+        "StudentT": (1, 1, 2),
+        "Cauchy": (1, 2),
+        "Laplace": (1, 2),
+        "HalfNormal": (2,),
+        "HalfStudentT": (1, 2),
+        "HalfCauchy": (2,),
+        "Exponential": (0.5,),
+        "LKJ": (0.5,),
+    }
+    if prior.distribution not in factors:
+        return ""
+    values = zip(prior.values, factors[prior.distribution], strict=True)
+    return Prior(prior.distribution, tuple(value * factor for value, factor in values)).text
+
+
+def _values(fit: Fit, name: str) -> np.ndarray:
+    return np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
+
+
+def _density(text: str, support: Support, values: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(parse_prior(text, support).frozen.logpdf(values), dtype=float)

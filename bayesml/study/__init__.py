@@ -1,0 +1,1 @@
+"""Studies: many fits of one model, or of many simulated tables."""

@@ -1,0 +1,119 @@
+"""Log-likelihoods of every family and link against SciPy, out to the far tails."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from bayesml.quantities.log_likelihoods import (
+    DENSITIES,
+    LOG_LIKELIHOODS,
+    RowLikelihood,
+    category_bounds,
+)
+from bayesml.specs.families import FAMILIES
+
+ETA = np.array([[-30.0, -8.0, -2.5, -0.3, 0.0, 0.7, 3.0, 9.0, 30.0]])
+MODERATE = ETA[:, 1:-1]
+CUTPOINTS = np.array([[-1.0, 0.4, 2.0], [-0.5, 0.0, 0.1]])
+
+LOG_SHARES: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "logit": lambda eta: (stats.logistic.logcdf(eta), stats.logistic.logsf(eta)),
+    "probit": lambda eta: (stats.norm.logcdf(eta), stats.norm.logsf(eta)),
+    # The complementary log-log link is the distribution function of the smallest extreme value.
+    "cloglog": lambda eta: (stats.gumbel_l.logcdf(eta), stats.gumbel_l.logsf(eta)),
+}
+
+
+def test_every_family_has_one() -> None:
+    assert set(LOG_LIKELIHOODS) == set(FAMILIES)
+    assert {name for name, item in FAMILIES.items() if item.response == "real"} == DENSITIES
+
+
+def test_gaussian() -> None:
+    y, sigma = np.array([[1.5], [-40.0]]), np.linspace(0.3, 2.0, ETA.shape[1])
+    found = RowLikelihood("gaussian", "identity", y, {"sigma": sigma})(ETA)
+    np.testing.assert_allclose(found, stats.norm.logpdf(y, ETA, sigma), rtol=1e-12)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_one_trial(link: str) -> None:
+    success, failure = LOG_SHARES[link](ETA)
+    found = RowLikelihood("binomial", link, np.array([[1.0], [0.0]]), {})(ETA)
+    np.testing.assert_allclose(found, np.concatenate([success, failure]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_several_trials(link: str) -> None:
+    y, trials = np.array([[0.0], [3.0], [7.0]]), np.array([[5.0], [8.0], [7.0]])
+    found = RowLikelihood("binomial", link, y, {"trials": trials})(MODERATE[:, :-1])
+    share = np.exp(LOG_SHARES[link](MODERATE[:, :-1])[0])
+    np.testing.assert_allclose(found, stats.binom.logpmf(y, trials, share), rtol=1e-7)
+
+
+def test_poisson() -> None:
+    y = np.array([[0.0], [4.0], [250.0]])
+    found = RowLikelihood("poisson", "log", y, {})(ETA)
+    np.testing.assert_allclose(found, stats.poisson.logpmf(y, np.exp(ETA)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_ordinal(link: str) -> None:
+    y = np.array([0, 1, 2, 3])
+    lower, upper = category_bounds(y, CUTPOINTS)
+    cdf = stats.logistic if link == "logit" else stats.norm
+    for eta in (-6.0, -0.4, 0.0, 1.3, 6.0):
+        found = RowLikelihood("ordinal", link, y[:, None], {"lower": lower, "upper": upper})(
+            np.full(lower.shape, eta)
+        )
+        for draw, cutpoints in enumerate(CUTPOINTS):
+            bounds = np.array([-np.inf, *cutpoints, np.inf]) - eta
+            # In the upper tail the survival function has the digits.
+            tail = cdf.sf(bounds[:-1]) - cdf.sf(bounds[1:])
+            shares = np.where(bounds[:-1] > 0, tail, np.diff(cdf.cdf(bounds)))
+            np.testing.assert_allclose(found[:, draw], np.log(shares), rtol=1e-8, atol=1e-15)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_categories_of_an_ordinal_row_add_up(link: str) -> None:
+    lower, upper = category_bounds(np.arange(4), CUTPOINTS)
+    rows = RowLikelihood("ordinal", link, np.arange(4)[:, None], {"lower": lower, "upper": upper})
+    np.testing.assert_allclose(special.logsumexp(rows(np.full((4, 2), 1.7)), axis=0), 0, atol=1e-12)
+
+
+def test_nothing_overflows_in_the_far_tails() -> None:
+    far = np.array([[-1e4, 1e4]])
+    ones = np.array([[1.0]])
+    for link in ("logit", "probit", "cloglog"):
+        for y in (0.0, 1.0):
+            found = RowLikelihood("binomial", link, y * ones, {})(far)
+            assert not np.isnan(found).any()
+            trials = RowLikelihood("binomial", link, 3 * y * ones, {"trials": 3 * ones})(far)
+            assert not np.isnan(trials).any()
+    assert not np.isnan(RowLikelihood("poisson", "log", 0 * ones, {})(far)).any()
+
+
+def test_extra_axes_come_first() -> None:
+    y = np.array([[1.0], [0.0]])
+    eta = np.random.default_rng(1).normal(size=(5, 2, 3))
+    rows = RowLikelihood("binomial", "logit", y, {})
+    np.testing.assert_array_equal(rows(eta)[4], rows(eta[4]))
+
+
+def test_derivatives() -> None:
+    eta = np.linspace(-3, 3, 7)[None]
+    slope, curvature = RowLikelihood("poisson", "log", np.array([[2.0]]), {}).derivatives(eta)
+    np.testing.assert_allclose(slope, 2 - np.exp(eta), atol=1e-5)
+    np.testing.assert_allclose(curvature, np.exp(eta), rtol=1e-4)
+
+
+def test_some_rows() -> None:
+    y = np.arange(3.0)[:, None]
+    rows = RowLikelihood("gaussian", "identity", y, {"sigma": np.array([1.0, 2.0])})
+    chosen = np.array([2, 0])
+    eta = np.zeros((3, 2))
+    np.testing.assert_array_equal(rows.rows(chosen)(eta[chosen]), rows(eta)[chosen])
+    lower, upper = category_bounds(np.arange(3), CUTPOINTS)
+    ordered = RowLikelihood("ordinal", "logit", y, {"lower": lower, "upper": upper})
+    np.testing.assert_array_equal(ordered.rows(chosen)(eta[chosen]), ordered(eta)[chosen])
