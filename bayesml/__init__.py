@@ -46,6 +46,7 @@ _MODULE_OF = {
     "reliability": "bayesml.posterior.group_measures",
     "r2": "bayesml.posterior.explained_variance",
     "predict": "bayesml.posterior.predictions",
+    "hypothesis": "bayesml.posterior.hypotheses",
     "random_effects": "bayesml.posterior.unit_effects",
     "group_coefficients": "bayesml.posterior.unit_effects",
     "ranks": "bayesml.posterior.rankings",
@@ -56,6 +57,9 @@ _MODULE_OF = {
     "PoolingComparison": "bayesml.posterior.pooling_estimates",
     "variance_table": "bayesml.posterior.anova_tables",
     "shrinkage_plot": "bayesml.reporting.shrinkage_plots",
+    "posterior_checks": "bayesml.posterior.predictive_checks",
+    "unit_checks": "bayesml.posterior.unit_replications",
+    "residuals": "bayesml.posterior.residual_draws",
     "report": "bayesml.reporting.documents",
     # errors
     "BayesmlError": "bayesml.errors",
@@ -91,18 +95,22 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.group_measures import reliability as reliability
     from bayesml.posterior.median_ratios import median_odds_ratio as median_odds_ratio
     from bayesml.posterior.median_ratios import median_rate_ratio as median_rate_ratio
+    from bayesml.posterior.hypotheses import hypothesis as hypothesis
     from bayesml.posterior.partition import icc as icc
     from bayesml.posterior.partition import vpc as vpc
     from bayesml.posterior.pooling_estimates import PoolingComparison as PoolingComparison
     from bayesml.posterior.pooling_estimates import pooling as pooling
     from bayesml.posterior.predictions import predict as predict
+    from bayesml.posterior.predictive_checks import posterior_checks as posterior_checks
     from bayesml.posterior.rankings import comparative_intervals as comparative_intervals
     from bayesml.posterior.rankings import compare_units as compare_units
     from bayesml.posterior.rankings import ranks as ranks
+    from bayesml.posterior.residual_draws import residuals as residuals
     from bayesml.posterior.shrinkage_estimates import shrinkage as shrinkage
     from bayesml.posterior.summaries import summary as summary
     from bayesml.posterior.unit_effects import group_coefficients as group_coefficients
     from bayesml.posterior.unit_effects import random_effects as random_effects
+    from bayesml.posterior.unit_replications import unit_checks as unit_checks
     from bayesml.records.builders import cross_classified as cross_classified
     from bayesml.records.builders import longitudinal as longitudinal
     from bayesml.records.builders import model as model

@@ -17,6 +17,8 @@ from bayesml.records.fits import Fit
 
 # Numbers in a block: 1 MB, so that the many passes over a block stay in the cache.
 _BLOCK = 131_072
+# Numbers of drawn effects that are kept for later blocks, 128 MB; beyond it they are drawn again.
+_KEPT = 16_777_216
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class _Effects:
         name = part.facts.identifier
         self.known = flat_draws(fit, f"u_{name}") if (part.positions >= 0).any() else None
         self.root = covariance_root(fit, name) if (part.positions < 0).any() else None
+        self.keeps = len(part.labels) * part.terms.shape[1] * fit.draws_made <= _KEPT
+        self.kept: dict[str, np.ndarray] = {}
 
     def add_to(self, eta: np.ndarray, block: slice) -> None:
         part = self.part
@@ -112,11 +116,14 @@ class _Effects:
     def _drawn(self, label: str) -> np.ndarray:
         """Return the effects of a unit that the fit does not know, shape (terms, draws)."""
         assert self.root is not None
+        if label in self.kept:
+            return self.kept[label]
         rng = np.random.default_rng([self.seed, *_words(self.part.facts.name, label)])
         normal = rng.standard_normal(self.root.shape[:2])
-        if self.root.shape[1] == 1:
-            return (self.root[:, :, 0] * normal).T
-        return np.einsum("dij,dj->id", self.root, normal)
+        effects = np.einsum("dij,dj->id", self.root, normal)
+        if self.keeps:
+            self.kept[label] = effects
+        return effects
 
 
 def _words(grouping: str, label: str) -> list[int]:
