@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesml.engines.compiling import CompiledModel
+from bayesml.engines.compiled_models import CompiledModel
 from bayesml.engines.progress import ProgressDisplay, progress_display
 from bayesml.errors import SamplingError, listed
 
@@ -81,6 +81,11 @@ def chain_seed(seed: int, chain: int) -> int:
     sequence = np.random.SeedSequence(seed, spawn_key=(chain,))
     # One bit less than 64: PyMC's own sampler and NumPy's old generators take no larger numbers.
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def effect_generator(seed: int, chain: int) -> np.random.Generator:
+    """Return the random numbers for what is drawn after a chain, apart from the chain's own."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chain, 1)))
 
 
 def sample_chains(

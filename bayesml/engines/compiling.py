@@ -3,13 +3,13 @@
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pymc as pm
 
+from bayesml.engines.compiled_models import CompiledModel
 from bayesml.errors import SamplingError, listed
 
 # The cached entry points lean on private parts of these packages; other versions are not tried.
@@ -18,34 +18,6 @@ _KNOWN_VERSIONS = {
     "pytensor": ("3.3.",),
     "numba": ("0.65.", "0.66.", "0.67.", "0.68."),
 }
-
-
-@dataclass(frozen=True)
-class CompiledModel:
-    """A model that nutpie can sample.
-
-    Attributes
-    ----------
-    sampler : object
-        What `nutpie.sample` takes.
-    names : tuple[str, ...]
-        The variables whose draws are kept, in the order of the request.
-    parameters : dict[str, tuple[int, ...]]
-        Name and shape of each unconstrained parameter.
-    seconds : float
-        How long compiling took.
-    from_cache : bool
-        Whether the machine code came from disk.
-    note : str
-        Empty, or the reason why the ordinary and slower nutpie compilation was used.
-    """
-
-    sampler: Any
-    names: tuple[str, ...]
-    parameters: dict[str, tuple[int, ...]]
-    seconds: float
-    from_cache: bool
-    note: str
 
 
 def compile_model(model: pm.Model, names: Sequence[str]) -> CompiledModel:
@@ -130,7 +102,7 @@ def _untried_versions() -> str:
 def _compile_cached(
     model: pm.Model, names: tuple[str, ...]
 ) -> tuple[Any, dict[str, tuple[int, ...]], bool]:
-    from bayesml.engines.entry_points import data_block
+    from bayesml.engines.c_functions import data_block
     from bayesml.engines.graphs import layout_of
     from bayesml.engines.model_keys import model_key, named_data
     from bayesml.engines.nutpie_model import EntryPointModel

@@ -1,6 +1,5 @@
 """The conditional engine: the generated PyMC model, sampled by nutpie or by PyMC."""
 
-import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
@@ -21,7 +20,7 @@ def sample_conditional(
     seed: int,
     draws: int,
     tune: int,
-    cores: int | None,
+    cores: int,
     target_accept: float,
     progress: bool | None,
     extra_doublings: int = 0,
@@ -38,7 +37,7 @@ def sample_conditional(
     chains : sequence of int
         Numbers of the chains to run.
     seed, draws, tune, cores, target_accept, progress, extra_doublings, on_finished
-        As in `sample_chains`; `cores` None takes every core.
+        As in `sample_chains`.
 
     Returns
     -------
@@ -75,7 +74,7 @@ def sample_conditional(
             seed=seed,
             draws=draws,
             tune=tune,
-            cores=cores or _available_cores(),
+            cores=cores,
             target_accept=target_accept,
             extra_doublings=extra_doublings,
             progress=display,
@@ -83,10 +82,6 @@ def sample_conditional(
         )
     reason = f"NUTS of nutpie {_version('nutpie')} on the conditional model"
     return draws_made, f"{reason}; {compiled.note}" if compiled.note else reason
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

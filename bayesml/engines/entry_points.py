@@ -8,42 +8,31 @@ that differs between processes or tables. numba can therefore keep the machine c
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numba
 import numpy as np
-from llvmlite.binding import Linkage  # type: ignore[import-untyped]
-from numba.core import cgutils, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
-from numba.extending import intrinsic
 from pytensor.configdefaults import config
 from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src
 
+from bayesml.engines.c_functions import (
+    KEPT_VARIABLES,
+    LOG_DENSITY,
+    ClosedFunction,
+    EntryPoint,
+    as_pointer,
+)
+
 # Raise it whenever the text of the generated functions changes its meaning in a way that the text
 # itself does not show (say, the meaning of the numbers in `DataBlock.block`).
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 _DTYPES = {"float64", "float32", "int64", "int32", "int16", "int8", "uint8", "bool"}
 
-_LOGP_SIGNATURE = types.int64(
-    types.uint64,
-    types.CPointer(types.double),
-    types.CPointer(types.double),
-    types.CPointer(types.double),
-    types.voidptr,
-)
-_KEPT_SIGNATURE = types.int64(
-    types.uint64,
-    types.uint64,
-    types.CPointer(types.double),
-    types.CPointer(types.double),
-    types.voidptr,
-)
-
-_SIGNATURES = {"log_density": _LOGP_SIGNATURE, "kept_variables": _KEPT_SIGNATURE}
+_SIGNATURES = {"log_density": LOG_DENSITY, "kept_variables": KEPT_VARIABLES}
 
 _LOGP_SOURCE = """\
 def log_density(size, x_, gradient_, value_, data_):
@@ -86,58 +75,6 @@ def kept_variables(size, kept_size, x_, kept_, data_):
         return -2
     return 0
 """
-
-
-@intrinsic
-def as_pointer(typing_context, address):  # type: ignore[no-untyped-def]
-    """Turn an integer address into a pointer that `numba.carray` takes."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(address), generate
-
-
-@dataclass(frozen=True)
-class DataBlock:
-    """The data arrays of a model, and the flat integers that lead C code to them.
-
-    Attributes
-    ----------
-    arrays : dict[str, numpy.ndarray]
-        Read-only, C-contiguous arrays by key. They must live as long as `block` is in use.
-    block : numpy.ndarray
-        int64: for each array, in the order of `arrays`, its address and then its shape.
-    """
-
-    arrays: dict[str, np.ndarray]
-    block: np.ndarray
-
-
-def data_block(arrays: Mapping[str, np.ndarray]) -> DataBlock:
-    """Copy the arrays to read-only, C-contiguous memory and write down where they lie."""
-    own: dict[str, np.ndarray] = {}
-    numbers: list[int] = []
-    for key, value in arrays.items():
-        array = np.array(value, order="C", copy=True)
-        array.flags.writeable = False
-        own[key] = array
-        numbers += [array.ctypes.data, *array.shape]
-    # One number more, as an empty array has no address that C code may be given.
-    return DataBlock(own, np.array([*numbers, 0], dtype=np.int64))
-
-
-@dataclass(frozen=True)
-class EntryPoint:
-    """One C function: its numba object (keeps the code alive) and whether disk held it."""
-
-    function: Any
-    from_cache: bool
-
-    @property
-    def address(self) -> int:
-        """Where the machine code lies in memory."""
-        return int(self.function.address)
 
 
 def log_density_source(
@@ -199,30 +136,6 @@ def load_entry(source: str, key: str) -> EntryPoint | None:
     return EntryPoint(loaded, True)
 
 
-class _ClosedFunction(CFunc):
-    """A C function whose machine code is its own, down to the functions that it calls.
-
-    Those are compiled before it, and numba lets the linker choose between their machine code and
-    the copy in this module. Optimised on their own they round differently in the last digit, so
-    that the process which compiles would give other draws than those which load from disk. Local
-    names leave the linker no choice.
-    """
-
-    def _compile_uncached(self) -> Any:
-        result = super()._compile_uncached()  # type: ignore[misc]
-        library = result.library
-        optimise = library._optimize_final_module
-
-        def close_and_optimise() -> None:
-            for called in library._final_module.functions:
-                if not called.is_declaration and called.linkage == Linkage.linkonce_odr:
-                    called.linkage = Linkage.internal
-            optimise()
-
-        library._optimize_final_module = close_and_optimise
-        return result
-
-
 class _LoadedFunction(CFunc):
     """A C function that comes from disk or not at all."""
 
@@ -231,7 +144,7 @@ class _LoadedFunction(CFunc):
 
 
 def _compiled(
-    function: Any, signature: Any, *, keep: bool, kind: type[CFunc] = _ClosedFunction
+    function: Any, signature: Any, *, keep: bool, kind: type[CFunc] = ClosedFunction
 ) -> Any:
     compiled = kind(function, (signature.args, signature.return_type), {}, {})
     if keep:

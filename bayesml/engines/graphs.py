@@ -1,7 +1,6 @@
 """The PyTensor functions of a model: log-density with gradient, and the variables that are kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -19,48 +18,14 @@ from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.link.vm import VMLinker
 
+from bayesml.engines.compiled_models import ParameterLayout
+
 # Evaluated once with NumPy: no C, no numba, and only those rewrites without which nothing runs.
 _ONCE = Mode(
     VMLinker(use_cloop=False, c_thunks=False),
     RewriteDatabaseQuery(include=["minimum_compile", "py_only"]),
 )
 _LOCATION_SCALE = ("normal", "t", "laplace", "cauchy", "logistic", "gumbel")
-
-
-@dataclass(frozen=True)
-class ParameterLayout:
-    """Where each parameter and each kept variable lies in the flat arrays.
-
-    Attributes
-    ----------
-    parameters : dict[str, tuple[int, ...]]
-        Shape of every unconstrained parameter by the name of its value variable, in flat order.
-    kept : dict[str, tuple[int, ...]]
-        Shape of every kept variable, in flat order.
-    start : numpy.ndarray
-        The unjittered initial point, one entry for each unconstrained parameter.
-    widths : numpy.ndarray
-        How far each entry of the initial point may be jittered to either side.
-    """
-
-    parameters: dict[str, tuple[int, ...]]
-    kept: dict[str, tuple[int, ...]]
-    start: np.ndarray
-    widths: np.ndarray
-
-    @property
-    def size(self) -> int:
-        """The number of unconstrained parameters."""
-        return sum(prod(shape) for shape in self.parameters.values())
-
-    @property
-    def kept_size(self) -> int:
-        """The number of kept values in one draw."""
-        return sum(prod(shape) for shape in self.kept.values())
-
-    def owners(self) -> list[str]:
-        """Return, for each entry of the flat parameter array, the variable it belongs to."""
-        return [name for name, shape in self.parameters.items() for _ in range(prod(shape))]
 
 
 def layout_of(model: pm.Model, names: Sequence[str]) -> ParameterLayout:

@@ -24,7 +24,7 @@ from pytensor.graph.traversal import toposort
 from pytensor.graph.type import Type
 from pytensor.tensor.random.type import RandomType
 
-from bayesml.engines.graphs import ParameterLayout
+from bayesml.engines.compiled_models import ParameterLayout
 
 # Only operations of these packages are fixed by their version.
 _PACKAGES = ("pytensor", "pymc", "numpy", "builtins")

@@ -8,8 +8,8 @@ import numpy as np
 from nutpie import _lib
 from nutpie.sample import CompiledModel as NutpieModel
 
-from bayesml.engines.entry_points import DataBlock, EntryPoint, data_block
-from bayesml.engines.graphs import ParameterLayout
+from bayesml.engines.c_functions import DataBlock, EntryPoint, data_block
+from bayesml.engines.compiled_models import ParameterLayout
 
 _HALVINGS = 20
 

@@ -15,8 +15,9 @@ from typing import Any
 import pymc as pm
 from pytensor.link.numba import cache
 
+from bayesml.engines.c_functions import EntryPoint
+from bayesml.engines.compiled_models import ParameterLayout
 from bayesml.engines.entry_points import (
-    EntryPoint,
     graph_key,
     kept_variables_source,
     load_entry,
@@ -24,7 +25,6 @@ from bayesml.engines.entry_points import (
     make_entry,
 )
 from bayesml.engines.graphs import (
-    ParameterLayout,
     kept_variables_function,
     log_density_function,
 )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesml.design.parametrisation import unsettled
 from bayesml.design.stored_designs import design_text, predictor_columns
 from bayesml.errors import FitError, SamplingError, quoted
+from bayesml.records.engine_choice import choose_engine, default_target_accept, run_engine
 from bayesml.records.fits import FORMAT, Fit
 from bayesml.records.modelling import Model
 from bayesml.records.parts import read_parts, record_seed, recorded_seed, write_part
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
 
     from bayesml.engines.chains import ChainDraws
 
-ENGINES = ("auto", "pymc")
-# Below this number of units the SDs of centred terms have a tail towards 0.
-FEW_UNITS = 50
-_PACKAGES = ("pymc", "pytensor", "nutpie", "arviz", "numpy", "pandas", "xarray", "formulaic")
+_PACKAGES = (
+    "pymc",
+    "pytensor",
+    "numba",
+    "nutpie",
+    "arviz",
+    "numpy",
+    "pandas",
+    "xarray",
+    "formulaic",
+)
 
 
 def fit_model(
@@ -53,14 +60,15 @@ def fit_model(
     SamplingError
         No chain has a draw.
     """
+    _check_arguments(draws, tune, chains, seed, target_accept)
+    choice = choose_engine(model, engine)
     if target_accept is None:
-        target_accept = default_target_accept(model)
-    _check_arguments(draws, tune, chains, seed, engine, target_accept)
+        target_accept = default_target_accept(model, choice)
     folder = None if parts is None else Path(parts)
     known = recorded_seed(folder) if folder is not None and resume else None
     if seed is None:
         seed = known if known is not None else secrets.randbelow(2**31)
-    mark = fingerprint(model, seed, draws, tune, target_accept)
+    mark = fingerprint(model, choice.name, seed, draws, tune, target_accept)
     done: list[ChainDraws] = []
     if folder is not None:
         if resume:
@@ -71,15 +79,14 @@ def fit_model(
     missing = [chain for chain in range(chains) if chain not in {item.chain for item in done}]
     reason = "every chain was finished before"
     if missing:
-        from bayesml.engines.conditional import sample_conditional
 
         def keep(chain: "ChainDraws") -> None:
             if folder is not None:
                 write_part(folder, mark, chain)
 
-        run, reason = sample_conditional(
-            model.to_pymc,
-            model.resolved.posterior_names,
+        run, reason = run_engine(
+            model,
+            choice,
             chains=missing,
             seed=seed,
             draws=draws,
@@ -87,27 +94,17 @@ def fit_model(
             cores=cores,
             target_accept=target_accept,
             progress=progress,
-            extra_doublings=int(unsettled(model.design.reliabilities)),
             on_finished=keep,
         )
         done += run
     tree = assemble(model, sorted(done, key=lambda item: item.chain), draws)
     tree.attrs |= _record(model, seed, draws, tune, chains, target_accept)
-    tree.attrs |= {"engine": "pymc", "engine_reason": reason}
+    tree.attrs |= {"engine": choice.name, "engine_reason": reason}
     return Fit(tree)
 
 
-def default_target_accept(model: Model) -> float:
-    """Return the acceptance to aim at: higher where several terms of few units are centred."""
-    careful = any(
-        grouping.centred and len(grouping.terms) > 1 and grouping.units < FEW_UNITS
-        for grouping in model.resolved.groupings
-    )
-    return 0.97 if careful else 0.9
-
-
 def _check_arguments(
-    draws: int, tune: int, chains: int, seed: int | None, engine: str, target_accept: float
+    draws: int, tune: int, chains: int, seed: int | None, target_accept: float | None
 ) -> None:
     for name, value, least in (("draws", draws, 1), ("tune", tune, 5), ("chains", chains, 1)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
@@ -116,21 +113,19 @@ def _check_arguments(
         isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0
     ):
         raise FitError(f"seed is {quoted(seed)}. Give a whole number from 0 up, or None.")
-    if not 0.5 <= target_accept < 1:
+    if target_accept is not None and not 0.5 <= target_accept < 1:
         raise FitError(f"target_accept is {target_accept}. Give a number from 0.5 to below 1.")
-    if engine not in ENGINES:
-        raise FitError(
-            f"engine is {quoted(str(engine))}. Allowed in this version: {', '.join(ENGINES)}."
-        )
 
 
-def fingerprint(model: Model, seed: int, draws: int, tune: int, target_accept: float) -> str:
+def fingerprint(
+    model: Model, engine: str, seed: int, draws: int, tune: int, target_accept: float
+) -> str:
     """Return a text that differs between runs whose chains may not be mixed."""
     digest = sha256(model.source.encode())
     for name, value in sorted(model.data.items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(value).tobytes())
-    digest.update(json.dumps([int(seed), draws, tune, target_accept]).encode())
+    digest.update(json.dumps([engine, int(seed), draws, tune, target_accept]).encode())
     return digest.hexdigest()
 
 

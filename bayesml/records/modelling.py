@@ -161,11 +161,13 @@ class Model:
             number.
         cores : int or None
             Chains at the same time; None uses every core.
-        engine : {"auto", "pymc"}
-            "pymc" samples the conditional model with NUTS; "auto" chooses.
+        engine : {"auto", "marginal", "pymc"}
+            "pymc" samples the conditional model with NUTS. "marginal" integrates the random effects
+            of a Gaussian model out, samples what remains, and draws the effects exactly: the same
+            posterior much sooner. "auto" takes "marginal" where it can.
         target_accept : float or None
-            Mean acceptance that NUTS aims at; None is 0.9, or 0.97 where several terms of few units
-            are centred, since a long step may diverge there.
+            Mean acceptance that NUTS aims at; None is 0.9, or 0.97 where the conditional model has
+            several centred terms of few units, since a long step may diverge there.
         progress : bool or None
             Show progress; None shows it in terminals and notebooks.
         parts : str, Path or None
@@ -182,7 +184,8 @@ class Model:
         SamplingError
             No chain could start or none has a draw.
         FitError
-            An argument is out of range, or `parts` holds chains of another run.
+            An argument is out of range, the marginal engine was asked for and cannot take the
+            model, or `parts` holds chains of another run.
         """
         from bayesml.records.fitting import fit_model
 

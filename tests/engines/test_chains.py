@@ -13,7 +13,8 @@ import pytest
 import bayesml
 from bayesml.engines import chains as chains_module
 from bayesml.engines.chains import ChainDraws, chain_seed, sample_chains
-from bayesml.engines.compiling import CompiledModel, compile_model
+from bayesml.engines.compiled_models import CompiledModel
+from bayesml.engines.compiling import compile_model
 from bayesml.errors import SamplingError
 
 NAMES = ["mean", "tau", "u"]

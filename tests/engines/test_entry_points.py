@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pytensor.link.numba import cache
 
+from bayesml.engines.c_functions import data_block
+from bayesml.engines.compiled_models import ParameterLayout
 from bayesml.engines.entry_points import (
-    data_block,
     load_entry,
     log_density_source,
     make_entry,
 )
-from bayesml.engines.graphs import ParameterLayout
 from bayesml.engines.nutpie_model import EntryPointModel
 
 LAYOUT = [("float64", 1), ("int64", 0), ("float64", 2)]

@@ -112,7 +112,7 @@ def test_unequal_chains_keep_as_many_draws_as_possible(fake_fit: Callable[..., b
         ({"tune": 2}, "tune is 2"),
         ({"chains": 1.5}, "chains is 1.5"),
         ({"seed": -1}, "seed is -1"),
-        ({"engine": "stan"}, "Allowed in this version: auto, pymc"),
+        ({"engine": "stan"}, "Allowed: auto, marginal, pymc"),
         ({"target_accept": 1.0}, "target_accept is 1.0"),
     ],
 )

@@ -1,0 +1,400 @@
+"""Which random effects are eliminated in which order, and the cross-products that this needs.
+
+A grouping is eliminated unit by unit as long as no two of its units share a row or an eliminated
+unit: then its part of the matrix is block-diagonal. Nested groupings all go that way, children
+before schools. Of crossed groupings the largest goes, and the others, linked through it, stay as a
+dense matrix, the core. So do multiple memberships, whose units share rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+# The dense core takes size^3 / 3 operations and size^2 numbers of memory for each evaluation.
+LARGEST_CORE = 3000
+# Entries of the eliminated part; each is read and written at every evaluation.
+MOST_ENTRIES = 50_000_000
+
+
+class TooLarge(Exception):
+    """The random effects are too many, or too entangled, to be integrated out; says why."""
+
+
+@dataclass(frozen=True)
+class GroupingArrays:
+    """One grouping of a linear model as arrays.
+
+    Parameters
+    ----------
+    units : int
+        Number of units.
+    index : array of int, shape (rows,) or (rows, slots)
+        Unit of each row, or of each slot.
+    weights : array, shape (rows, slots), or None
+        Weights of a multiple membership.
+    terms : array, shape (rows, terms)
+        Z.
+    """
+
+    units: int
+    index: np.ndarray
+    weights: np.ndarray | None
+    terms: np.ndarray
+
+    @property
+    def slots(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Unit of each row with its weight, slot by slot."""
+        if self.weights is None:
+            return [(self.index, None)]
+        return [(self.index[:, s], self.weights[:, s]) for s in range(self.index.shape[1])]
+
+
+class Plan(NamedTuple):
+    """Cross-products of a linear model in the order of elimination; what the kernels read.
+
+    Units of all groupings stand in one line, the eliminated ones first, then those of the core;
+    columns of Z likewise. A unit's front holds, row by row, its own square block and below it one
+    block for each later unit that it meets, with as many columns as the unit has terms.
+
+    Parameters
+    ----------
+    group_size : array of int, shape (groupings,)
+        Number of terms, by position in the model.
+    factor_start : array of int, shape (groupings + 1,)
+        Where each grouping's relative factor begins, by position in the model.
+    unit_group, unit_column : arrays of int, shapes (units,) and (units + 1,)
+        Position in the model of each unit's grouping; its first column.
+    front_start, neighbour_start : arrays of int, shape (eliminated + 1,)
+        Where each eliminated unit's front, and its list of later units, begins.
+    neighbour, neighbour_row : arrays of int
+        The later units that an eliminated unit meets, ascending, and their first row in its front.
+    cross_fronts, cross_core : arrays
+        Z'Z in the shape of the fronts; of the core, shape (columns, columns), all of it.
+    cross_fixed : array, shape (columns of Z, columns of C)
+        Z'C.
+    cross_outcome : array, shape (columns of C, columns of C)
+        C'C.
+    """
+
+    group_size: np.ndarray
+    factor_start: np.ndarray
+    unit_group: np.ndarray
+    unit_column: np.ndarray
+    front_start: np.ndarray
+    neighbour_start: np.ndarray
+    neighbour: np.ndarray
+    neighbour_row: np.ndarray
+    cross_fronts: np.ndarray
+    cross_core: np.ndarray
+    cross_fixed: np.ndarray
+    cross_outcome: np.ndarray
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """An order of elimination with its cross-products.
+
+    Parameters
+    ----------
+    groupings : tuple of int
+        Position in the model of each grouping, in the order of elimination.
+    first_unit : array of int, shape (groupings + 1,)
+        First unit of each grouping, in the order of elimination.
+    plan : Plan
+    """
+
+    groupings: tuple[int, ...]
+    first_unit: np.ndarray
+    plan: Plan
+
+    @property
+    def operations(self) -> float:
+        """Roughly how many multiplications one evaluation takes, without its gradient."""
+        sizes = np.diff(self.plan.front_start).astype(float)
+        return float(
+            (sizes**2).sum() + len(self.plan.cross_core) ** 3 / 3 + self.plan.cross_fixed.size * 4
+        )
+
+    def columns_of(self, grouping: int) -> slice:
+        """Return the columns of Z that belong to a grouping, by its position in the model."""
+        place = self.groupings.index(grouping)
+        return slice(
+            int(self.plan.unit_column[self.first_unit[place]]),
+            int(self.plan.unit_column[self.first_unit[place + 1]]),
+        )
+
+
+def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimination:
+    """Return the order of elimination and the cross-products of a linear model.
+
+    Parameters
+    ----------
+    fixed : array, shape (rows, columns)
+        C: the predictors and, last, the outcome.
+    groupings : sequence of GroupingArrays
+
+    Returns
+    -------
+    Elimination
+
+    Raises
+    ------
+    TooLarge
+        Too many units would have to be kept in a dense matrix.
+    """
+    meetings = _Meetings(groupings)
+    order, number_eliminated = _order(groupings, meetings)
+    sizes = np.array([item.terms.shape[1] for item in groupings], dtype=np.int64)
+    counts = [groupings[g].units for g in order]
+    first_unit = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    unit_group = np.repeat(np.array(order, dtype=np.int64), counts)
+    unit_column = np.concatenate([[0], np.cumsum(sizes[unit_group])]).astype(np.int64)
+    eliminated = int(first_unit[number_eliminated])
+    core_first = int(unit_column[eliminated])
+    core_size = int(unit_column[-1]) - core_first
+    if core_size > LARGEST_CORE:
+        names = len(order) - number_eliminated
+        raise TooLarge(
+            f"{core_size:,} random effects of {names} groupings that are linked through common "
+            f"rows would have to stand in one dense matrix, and {LARGEST_CORE:,} is the limit"
+        )
+    links = _links(order, number_eliminated, meetings, first_unit, unit_group, sizes)
+    total = int(links.front_start[-1])
+    if total > MOST_ENTRIES:
+        raise TooLarge(f"the units meet in {total:,} places, and {MOST_ENTRIES:,} is the limit")
+    fronts = np.zeros(total)
+    core = np.zeros((core_size, core_size))
+    for place, g in enumerate(order):
+        _fill_own(
+            groupings[g],
+            meetings,
+            g,
+            place < number_eliminated,
+            fronts,
+            core,
+            (
+                links.front_start[first_unit[place] : first_unit[place + 1]]
+                if place < number_eliminated
+                else unit_column[first_unit[place] : first_unit[place + 1]] - core_first
+            ),
+        )
+        for later, h in enumerate(order[place + 1 :], start=place + 1):
+            if place < number_eliminated:
+                at = links.positions(meetings.rows_of(g, h), first_unit[place], first_unit[later])
+                _fill_front(meetings.products(g, h), at, fronts)
+            else:
+                _fill_core(
+                    meetings.products(g, h),
+                    meetings.rows_of(g, h),
+                    unit_column[first_unit[place] : first_unit[place + 1]] - core_first,
+                    unit_column[first_unit[later] : first_unit[later + 1]] - core_first,
+                    core,
+                )
+    cross_fixed = np.empty((int(unit_column[-1]), fixed.shape[1]))
+    for place, g in enumerate(order):
+        columns = slice(unit_column[first_unit[place]], unit_column[first_unit[place + 1]])
+        cross_fixed[columns] = _with_fixed(groupings[g], fixed)
+    return Elimination(
+        groupings=tuple(order),
+        first_unit=first_unit,
+        plan=Plan(
+            group_size=sizes,
+            factor_start=np.concatenate([[0], np.cumsum(sizes**2)]).astype(np.int64),
+            unit_group=unit_group,
+            unit_column=unit_column,
+            front_start=links.front_start,
+            neighbour_start=links.neighbour_start,
+            neighbour=links.neighbour,
+            neighbour_row=links.neighbour_row,
+            cross_fronts=fronts,
+            cross_core=core,
+            cross_fixed=cross_fixed,
+            cross_outcome=fixed.T @ fixed,
+        ),
+    )
+
+
+class _Meetings:
+    """Which units of two groupings share rows, and the cross-products of their terms there."""
+
+    def __init__(self, groupings: Sequence[GroupingArrays]) -> None:
+        self._groupings = groupings
+        self._found: dict[tuple[int, int], tuple[sparse.csr_array, np.ndarray]] = {}
+
+    def rows_of(self, g: int, h: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the units of `g` and `h` that meet, in the order of `products`."""
+        pattern = self.pattern(g, h)
+        return np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)), pattern.indices
+
+    def pattern(self, g: int, h: int) -> sparse.csr_array:
+        """Return a matrix with an entry wherever a unit of `g` and one of `h` share a row."""
+        return self._pair(g, h)[0]
+
+    def products(self, g: int, h: int) -> np.ndarray:
+        """Return Z_h' Z_g where they meet, shape (meetings, terms of h, terms of g)."""
+        return self._pair(g, h)[1]
+
+    def _pair(self, g: int, h: int) -> tuple[sparse.csr_array, np.ndarray]:
+        if (g, h) not in self._found:
+            one, other = self._groupings[g], self._groupings[h]
+            keys, weights, rows = [], [], []
+            for index, weight in one.slots:
+                for index2, weight2 in other.slots:
+                    used = np.ones(len(index)) if weight is None else weight
+                    used = used if weight2 is None else used * weight2
+                    kept = slice(None) if used.all() else np.flatnonzero(used)
+                    keys.append(index[kept].astype(np.int64) * other.units + index2[kept])
+                    weights.append(used[kept])
+                    rows.append(np.arange(len(index))[kept])
+            key, weight, row = (np.concatenate(items) for items in (keys, weights, rows))
+            found, place = np.unique(key, return_inverse=True)
+            z, z2 = one.terms[row], other.terms[row]
+            values = np.empty((len(found), z2.shape[1], z.shape[1]))
+            for a in range(z2.shape[1]):
+                for b in range(z.shape[1]):
+                    values[:, a, b] = np.bincount(
+                        place, weights=weight * z2[:, a] * z[:, b], minlength=len(found)
+                    )
+            pointers = np.searchsorted(found, np.arange(one.units + 1) * other.units)
+            pattern = sparse.csr_array(
+                (np.ones(len(found), dtype=np.int32), found % other.units, pointers),
+                shape=(one.units, other.units),
+            )
+            self._found[g, h] = pattern, values
+        return self._found[g, h]
+
+
+def _order(groupings: Sequence[GroupingArrays], meetings: _Meetings) -> tuple[list[int], int]:
+    """Return the groupings in the order of elimination, and how many are eliminated."""
+    waiting = sorted(range(len(groupings)), key=lambda g: (-groupings[g].units, g))
+    linked = {g: groupings[g].weights is not None for g in waiting}
+    order: list[int] = []
+    while free := [g for g in waiting if not linked[g]]:
+        g = free[0]
+        waiting.remove(g)
+        order.append(g)
+        meetings_of = {h: _filled(g, h, order[:-1], meetings) for h in waiting}
+        for h, pattern in meetings_of.items():
+            if (np.diff(pattern.indptr) > 1).any():
+                linked[h] = True
+    return [*order, *waiting], len(order)
+
+
+def _filled(g: int, h: int, before: Sequence[int], meetings: _Meetings) -> sparse.csr_array:
+    """Return where units of `g` and `h` meet, in rows or through units eliminated before."""
+    pattern = meetings.pattern(g, h)
+    for e, earlier in enumerate(before):
+        through = _filled(earlier, g, before[:e], meetings)
+        pattern = pattern + through.T @ _filled(earlier, h, before[:e], meetings)
+    pattern = sparse.csr_array(pattern != 0).astype(np.int32)
+    pattern.sort_indices()
+    return pattern
+
+
+@dataclass(frozen=True)
+class _Links:
+    front_start: np.ndarray
+    neighbour_start: np.ndarray
+    neighbour: np.ndarray
+    neighbour_row: np.ndarray
+    size_of: np.ndarray
+
+    def positions(
+        self, pairs: tuple[np.ndarray, np.ndarray], first: int, first_later: int
+    ) -> np.ndarray:
+        """Return where in the fronts the block of each pair of units begins."""
+        unit, other = pairs[0] + first, pairs[1] + first_later
+        width = int(self.neighbour.max(initial=0)) + 1
+        owner = np.repeat(np.arange(len(self.neighbour_start) - 1), np.diff(self.neighbour_start))
+        place = np.searchsorted(owner * width + self.neighbour, unit * width + other)
+        return self.front_start[unit] + self.neighbour_row[place] * self.size_of[unit]
+
+
+def _links(
+    order: Sequence[int],
+    number: int,
+    meetings: _Meetings,
+    first_unit: np.ndarray,
+    unit_group: np.ndarray,
+    sizes: np.ndarray,
+) -> _Links:
+    """Return the later units that each eliminated unit meets."""
+    eliminated = int(first_unit[number])
+    owners, others = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for place, g in enumerate(order[:number]):
+        for later in range(place + 1, len(order)):
+            pattern = _filled(g, order[later], order[:place], meetings)
+            unit = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+            owners.append(unit + first_unit[place])
+            others.append(pattern.indices + first_unit[later])
+    owner, other = np.concatenate(owners), np.concatenate(others)
+    sort = np.lexsort((other, owner))
+    owner, other = owner[sort], other[sort].astype(np.int64)
+    neighbour_start = np.searchsorted(owner, np.arange(eliminated + 1)).astype(np.int64)
+    size_of = sizes[unit_group]
+    heights = size_of[other]
+    before = np.concatenate([[0], np.cumsum(heights)])
+    own = size_of[:eliminated]
+    row = before[:-1] - before[neighbour_start[:-1]][owner] + own[owner]
+    total = np.diff(before[neighbour_start]) + own
+    front_start = np.concatenate([[0], np.cumsum(total * own)]).astype(np.int64)
+    return _Links(front_start, neighbour_start, other, row.astype(np.int64), size_of)
+
+
+def _fill_own(
+    grouping: GroupingArrays,
+    meetings: _Meetings,
+    g: int,
+    eliminated: bool,
+    fronts: np.ndarray,
+    core: np.ndarray,
+    starts: np.ndarray,
+) -> None:
+    """Write a grouping's own part of Z'Z: into the fronts, or into the core."""
+    z = grouping.terms
+    if grouping.weights is not None:
+        _fill_core(meetings.products(g, g), meetings.rows_of(g, g), starts, starts, core)
+        return
+    for a in range(z.shape[1]):
+        for b in range(a + 1):
+            sums = np.bincount(grouping.index, weights=z[:, a] * z[:, b], minlength=grouping.units)
+            for row, column in {(a, b), (b, a)}:
+                if eliminated:
+                    fronts[starts + row * z.shape[1] + column] = sums
+                else:
+                    core[starts + row, starts + column] = sums
+
+
+def _fill_front(products: np.ndarray, at: np.ndarray, fronts: np.ndarray) -> None:
+    for a in range(products.shape[1]):
+        for b in range(products.shape[2]):
+            fronts[at + a * products.shape[2] + b] = products[:, a, b]
+
+
+def _fill_core(
+    products: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray],
+    columns: np.ndarray,
+    columns_later: np.ndarray,
+    core: np.ndarray,
+) -> None:
+    for a in range(products.shape[1]):
+        for b in range(products.shape[2]):
+            row, column = columns_later[pairs[1]] + a, columns[pairs[0]] + b
+            core[row, column] = products[:, a, b]
+            core[column, row] = products[:, a, b]
+
+
+def _with_fixed(grouping: GroupingArrays, fixed: np.ndarray) -> np.ndarray:
+    """Return Z'C of a grouping, one row per unit and term."""
+    units, terms = grouping.units, grouping.terms
+    out = np.zeros((units, terms.shape[1], fixed.shape[1]))
+    for index, weight in grouping.slots:
+        for a in range(terms.shape[1]):
+            z = terms[:, a] if weight is None else terms[:, a] * weight
+            for c in range(fixed.shape[1]):
+                out[:, a, c] += np.bincount(index, weights=z * fixed[:, c], minlength=units)
+    return out.reshape(units * terms.shape[1], fixed.shape[1])

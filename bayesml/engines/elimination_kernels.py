@@ -1,0 +1,298 @@
+"""Compiled kernels that integrate the random effects out of a Gaussian model.
+
+With C = [X y] and the relative factors L_g (the lower-triangular T_g / sigma of each grouping,
+Sigma_g = T_g T_g'), everything that the likelihood needs of the rows is
+
+    W = C' V^-1 C   and   log |V|,   V = I + Z L L' Z',
+
+and both follow from the Cholesky factor of M = I + L' Z'Z L. Its columns are eliminated unit by
+unit (`fronts`: the unit's own block, then one block for each later unit that it shares rows with);
+what is left over, units of crossed groupings and of multiple memberships, is one dense matrix, the
+`core`. The gradient needs M^-1 only where Z'Z is not zero, which the same elimination run
+backwards yields (Takahashi's recursion; Erisman & Tinney 1975, doi:10.1145/360680.360704).
+
+numba keeps the machine code on disk and makes it anew when the file of a function changes, but not
+when a file that it calls does: `make clean` after a change here.
+
+Every array that the kernels read is described in `elimination.Plan`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+# Up to this size a dense matrix is factorised here, above it by LAPACK.
+SMALL = 40
+
+kernel: Any = njit(cache=True, error_model="numpy", nogil=True)
+
+
+@kernel
+def cholesky_in_place(a, size):  # type: ignore[no-untyped-def]
+    """Replace the lower triangle of a small matrix by its Cholesky factor; false if impossible."""
+    for j in range(size):
+        pivot = a[j, j]
+        for m in range(j):
+            pivot -= a[j, m] * a[j, m]
+        if not pivot > 0.0:
+            return False
+        pivot = np.sqrt(pivot)
+        a[j, j] = pivot
+        for i in range(j + 1, size):
+            total = a[i, j]
+            for m in range(j):
+                total -= a[i, m] * a[j, m]
+            a[i, j] = total / pivot
+    return True
+
+
+@kernel
+def _scaled(source, start, rows, columns, left, left_start, right, right_start, out):  # type: ignore[no-untyped-def]
+    """Write L_left' A L_right for one block that lies row by row from `start` on."""
+    for a in range(rows):
+        for b in range(columns):
+            total = 0.0
+            for c in range(a, rows):
+                for d in range(b, columns):
+                    total += (
+                        left[left_start + c * rows + a]
+                        * source[start + c * columns + d]
+                        * right[right_start + d * columns + b]
+                    )
+            out[start + a * columns + b] = total
+
+
+@kernel
+def _row_of(plan, unit, wanted):  # type: ignore[no-untyped-def]
+    """Return where the front of `unit` holds the block of the later unit `wanted`."""
+    low, high = plan.neighbour_start[unit], plan.neighbour_start[unit + 1] - 1
+    while low < high:
+        middle = (low + high) // 2
+        if plan.neighbour[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return plan.neighbour_row[low]
+
+
+@kernel
+def factorise(  # type: ignore[no-untyped-def]
+    plan, factors, fronts, core, fixed, reduced
+):
+    """Factorise M for given relative factors, and reduce C'C to W.
+
+    Parameters
+    ----------
+    factors : array
+        The relative factor of each grouping, row by row, one after the other.
+    fronts, core, fixed, reduced : arrays
+        Written: the Cholesky factor of M in the shape of `cross_fronts` and `cross_core`, its
+        solve of L' Z'C in the shape of `cross_fixed`, and W.
+
+    Returns
+    -------
+    float
+        log |V|; NaN where M cannot be factorised.
+    """
+    eliminated = plan.front_start.size - 1
+    units = plan.unit_group.size
+    columns = plan.cross_fixed.shape[1]
+    for value in factors:
+        if not abs(value) < 1e100:
+            return np.nan
+    reduced[:, :] = plan.cross_outcome
+    # L' Z'Z L + I and L' Z'C
+    for e in range(eliminated):
+        g = plan.unit_group[e]
+        k = plan.group_size[g]
+        start = plan.front_start[e]
+        lam = plan.factor_start[g]
+        if k == 1:
+            fronts[start] = factors[lam] * factors[lam] * plan.cross_fronts[start] + 1.0
+        else:
+            _scaled(plan.cross_fronts, start, k, k, factors, lam, factors, lam, fronts)
+            for a in range(k):
+                fronts[start + a * k + a] += 1.0
+        for j in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
+            h = plan.unit_group[plan.neighbour[j]]
+            at = start + plan.neighbour_row[j] * k
+            if k == 1 and plan.group_size[h] == 1:
+                fronts[at] = factors[lam] * factors[plan.factor_start[h]] * plan.cross_fronts[at]
+            else:
+                _scaled(
+                    plan.cross_fronts,
+                    at,
+                    plan.group_size[h],
+                    k,
+                    factors,
+                    plan.factor_start[h],
+                    factors,
+                    lam,
+                    fronts,
+                )
+    for i in range(units):
+        g = plan.unit_group[i]
+        k = plan.group_size[g]
+        first = plan.unit_column[i]
+        lam = plan.factor_start[g]
+        for a in range(k):
+            for c in range(columns):
+                total = 0.0
+                for d in range(a, k):
+                    total += factors[lam + d * k + a] * plan.cross_fixed[first + d, c]
+                fixed[first + a, c] = total
+    _scale_core(plan, eliminated, factors, core)
+    # Elimination, unit by unit
+    log_determinant = 0.0
+    core_first = plan.unit_column[eliminated]
+    for e in range(eliminated):
+        k = plan.group_size[plan.unit_group[e]]
+        start = plan.front_start[e]
+        rows = (plan.front_start[e + 1] - start) // k
+        first = plan.unit_column[e]
+        block = fronts[start : plan.front_start[e + 1]].reshape((rows, k))
+        if not cholesky_in_place(block, k):
+            return np.nan
+        for a in range(k):
+            log_determinant += 2.0 * np.log(block[a, a])
+            for r in range(k, rows):
+                total = block[r, a]
+                for d in range(a):
+                    total -= block[r, d] * block[a, d]
+                block[r, a] = total / block[a, a]
+            for c in range(columns):
+                total = fixed[first + a, c]
+                for d in range(a):
+                    total -= block[a, d] * fixed[first + d, c]
+                fixed[first + a, c] = total / block[a, a]
+        for c in range(columns):
+            for d in range(c + 1):
+                for a in range(k):
+                    reduced[c, d] -= fixed[first + a, c] * fixed[first + a, d]
+        for s in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
+            inner = plan.neighbour[s]
+            inner_size = plan.group_size[plan.unit_group[inner]]
+            inner_row = plan.neighbour_row[s]
+            inner_column = plan.unit_column[inner]
+            for b in range(inner_size):
+                for c in range(columns):
+                    for a in range(k):
+                        fixed[inner_column + b, c] -= block[inner_row + b, a] * fixed[first + a, c]
+            for t in range(s, plan.neighbour_start[e + 1]):
+                outer = plan.neighbour[t]
+                outer_size = plan.group_size[plan.unit_group[outer]]
+                outer_row = plan.neighbour_row[t]
+                if inner >= eliminated:
+                    row = plan.unit_column[outer] - core_first
+                    column = inner_column - core_first
+                    for d in range(outer_size):
+                        for b in range(inner_size):
+                            total = 0.0
+                            for a in range(k):
+                                total += block[outer_row + d, a] * block[inner_row + b, a]
+                            core[row + d, column + b] -= total
+                else:
+                    at = plan.front_start[inner]
+                    if t > s:
+                        at += inner_size * _row_of(plan, inner, outer)
+                    for d in range(outer_size):
+                        for b in range(inner_size):
+                            total = 0.0
+                            for a in range(k):
+                                total += block[outer_row + d, a] * block[inner_row + b, a]
+                            fronts[at + d * inner_size + b] -= total
+    # What is left over
+    size = core.shape[0]
+    if size > 0:
+        if size <= SMALL:
+            if not cholesky_in_place(core, size):
+                return np.nan
+        else:
+            for i in range(size):
+                if not core[i, i] > 0.0:
+                    return np.nan
+                for j in range(i):
+                    core[j, i] = core[i, j]
+            core[:, :] = np.linalg.cholesky(core)
+        for i in range(size):
+            log_determinant += 2.0 * np.log(core[i, i])
+            for c in range(columns):
+                total = fixed[core_first + i, c]
+                for j in range(i):
+                    total -= core[i, j] * fixed[core_first + j, c]
+                fixed[core_first + i, c] = total / core[i, i]
+        for c in range(columns):
+            for d in range(c + 1):
+                for i in range(size):
+                    reduced[c, d] -= fixed[core_first + i, c] * fixed[core_first + i, d]
+    for c in range(columns):
+        for d in range(c):
+            reduced[d, c] = reduced[c, d]
+    return log_determinant
+
+
+@kernel
+def _scale_core(  # type: ignore[no-untyped-def]
+    plan, eliminated, factors, core
+):
+    """Write the lower triangle of L' Z'Z L + I of the units that are not eliminated."""
+    core_first = plan.unit_column[eliminated]
+    for i in range(eliminated, plan.unit_group.size):
+        ki = plan.group_size[plan.unit_group[i]]
+        row = plan.unit_column[i] - core_first
+        li = plan.factor_start[plan.unit_group[i]]
+        for j in range(eliminated, i + 1):
+            kj = plan.group_size[plan.unit_group[j]]
+            column = plan.unit_column[j] - core_first
+            lj = plan.factor_start[plan.unit_group[j]]
+            if ki == 1 and kj == 1:
+                core[row, column] = factors[li] * factors[lj] * plan.cross_core[row, column]
+                continue
+            for a in range(ki):
+                for b in range(kj):
+                    total = 0.0
+                    for c in range(a, ki):
+                        for d in range(b, kj):
+                            total += (
+                                factors[li + c * ki + a]
+                                * plan.cross_core[row + c, column + d]
+                                * factors[lj + d * kj + b]
+                            )
+                    core[row + a, column + b] = total
+        for a in range(ki):
+            core[row + a, row + a] += 1.0
+
+
+@kernel
+def back_substitute(  # type: ignore[no-untyped-def]
+    plan, fronts, core, values
+):
+    """Overwrite `values` (columns of M by anything) with the solution of L' x = values."""
+    eliminated = plan.front_start.size - 1
+    columns = values.shape[1]
+    core_first = plan.unit_column[eliminated]
+    for i in range(core.shape[0] - 1, -1, -1):
+        for c in range(columns):
+            x = values[core_first + i, c] / core[i, i]
+            values[core_first + i, c] = x
+            for j in range(i):
+                values[core_first + j, c] -= core[i, j] * x
+    for e in range(eliminated - 1, -1, -1):
+        k = plan.group_size[plan.unit_group[e]]
+        start = plan.front_start[e]
+        first = plan.unit_column[e]
+        for c in range(columns):
+            for j in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
+                other = plan.neighbour[j]
+                column = plan.unit_column[other]
+                row = plan.neighbour_row[j]
+                for b in range(plan.group_size[plan.unit_group[other]]):
+                    x = values[column + b, c]
+                    for a in range(k):
+                        values[first + a, c] -= fronts[start + (row + b) * k + a] * x
+            for a in range(k - 1, -1, -1):
+                total = values[first + a, c]
+                for d in range(a + 1, k):
+                    total -= fronts[start + d * k + a] * values[first + d, c]
+                values[first + a, c] = total / fronts[start + a * k + a]

@@ -1,0 +1,131 @@
+"""A Gaussian model as centred and scaled arrays, and the way back to the user's scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayesml.engines.elimination import GroupingArrays
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Arrays of a Gaussian model on the user's scale.
+
+    Parameters
+    ----------
+    outcome : array, shape (rows,)
+    offset : array, shape (rows,), or None
+        Known part of the linear predictor.
+    predictors : array, shape (rows, coefficients)
+        X, the intercept's column first where there is one.
+    intercept : bool
+        Whether there is an intercept.
+    groupings : tuple of GroupingArrays
+    blocks : tuple of tuple of int
+        Number of terms of each block of the covariance, by grouping.
+    """
+
+    outcome: np.ndarray
+    offset: np.ndarray | None
+    predictors: np.ndarray
+    intercept: bool
+    groupings: tuple[GroupingArrays, ...]
+    blocks: tuple[tuple[int, ...], ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of varying terms of each grouping."""
+        return [item.terms.shape[1] for item in self.groupings]
+
+    @property
+    def block_first(self) -> np.ndarray:
+        """First term of each term's block, by position in its grouping; groupings one by one."""
+        first = [
+            np.repeat(np.concatenate([[0], np.cumsum(blocks)[:-1]]), blocks)
+            for blocks in self.blocks
+        ]
+        return np.concatenate([*first, np.empty(0)]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """The arrays that cross-products are made of, and how they were made.
+
+    Centring y and X keeps y'y and X'X from cancelling; Z is scaled only, since shifting a term
+    would change what its SD and its correlations mean.
+
+    Parameters
+    ----------
+    fixed : array, shape (rows, coefficients + 1)
+        C = [X y].
+    intercept : bool
+        Whether the first predictor is the intercept.
+    groupings : tuple of GroupingArrays
+        With scaled terms.
+    outcome_mean : float
+        What was subtracted from the outcome minus its offset: its mean, 0 without an intercept.
+    predictor_mean, predictor_scale : arrays, shape (coefficients,)
+        What was subtracted from each predictor, and by what it was then divided; 0 and 1 for the
+        intercept.
+    term_scale : array, shape (terms,)
+        What each varying term was divided by, all groupings one after the other.
+    """
+
+    fixed: np.ndarray
+    intercept: bool
+    groupings: tuple[GroupingArrays, ...]
+    outcome_mean: float
+    predictor_mean: np.ndarray
+    predictor_scale: np.ndarray
+    term_scale: np.ndarray
+
+    def coefficients(self, internal: np.ndarray) -> np.ndarray:
+        """Return coefficients on the user's scale, shape (..., coefficients), intercept at 0."""
+        beta = internal / self.predictor_scale
+        if self.intercept:
+            beta[..., 0] += self.outcome_mean - beta[..., 1:] @ self.predictor_mean[1:]
+        return beta
+
+    def covariance(self, internal: np.ndarray) -> np.ndarray:
+        """Return the covariance of the coefficients on the user's scale, intercept at 0."""
+        change = np.diag(1 / self.predictor_scale)
+        if self.intercept:
+            change[0, 1:] = -self.predictor_mean[1:] / self.predictor_scale[1:]
+        return change @ internal @ change.T
+
+
+def standardise(model: LinearModel) -> Standardised:
+    """Return centred and scaled arrays."""
+    y = model.outcome - (0.0 if model.offset is None else model.offset)
+    x = model.predictors
+    mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    slopes = slice(int(model.intercept), None)
+    if model.intercept:
+        mean[slopes] = x[:, slopes].mean(axis=0)
+    scale[slopes] = _positive(np.sqrt(((x[:, slopes] - mean[slopes]) ** 2).mean(axis=0)))
+    outcome_mean = float(y.mean()) if model.intercept else 0.0
+    fixed = np.column_stack([(x - mean) / scale, y - outcome_mean])
+    scales: list[np.ndarray] = []
+    groupings = []
+    for item in model.groupings:
+        scales.append(_positive(np.sqrt((item.terms**2).mean(axis=0))))
+        groupings.append(replace(item, terms=item.terms / scales[-1]))
+    return Standardised(
+        fixed,
+        model.intercept,
+        tuple(groupings),
+        outcome_mean,
+        mean,
+        scale,
+        np.concatenate([*scales, np.empty(0)]),
+    )
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 1.0)
+
+
+def per_grouping(values: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Split the last axis, over the terms of all groupings, into one array per grouping."""
+    return np.split(values, np.cumsum(sizes)[:-1], axis=-1) if sizes else []

@@ -1,0 +1,148 @@
+"""The marginal engine: a Gaussian model whose random effects are integrated out exactly."""
+
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+import numpy as np
+
+from bayesml.engines.c_functions import data_block
+from bayesml.engines.chains import ChainDraws, sample_chains
+from bayesml.engines.compiled_models import CompiledModel, ParameterLayout
+from bayesml.engines.effect_draws import with_effects
+from bayesml.engines.independence import POOR, find_proposal, sample_independently
+from bayesml.engines.marginal_functions import entry_points
+from bayesml.engines.marginal_models import MarginalModel
+from bayesml.engines.nutpie_model import EntryPointModel
+from bayesml.engines.posterior_modes import (
+    PosteriorMode,
+    density_and_gradient,
+    posterior_mode,
+)
+from bayesml.engines.progress import progress_display
+
+# A trajectory of NUTS takes some ten gradients; an independent proposal takes one density.
+SLOW = 2e-3
+
+
+def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel:
+    """Return the marginal density as a model that nutpie can sample; nothing is compiled anew."""
+    began = time.perf_counter()
+    log_density, kept = entry_points()
+    arrays = {
+        **{f"plan {name}": value for name, value in model.elimination.plan._asdict().items()},
+        **{f"density {name}": value for name, value in model.density._asdict().items()},
+        "centre": mode.centre,
+        "spread": mode.spread,
+    }
+    shape = (model.dimensions,)
+    sampler = EntryPointModel(
+        dims={},
+        log_density=log_density,
+        kept_values=kept,
+        data=data_block(arrays),
+        layout=ParameterLayout({"theta": shape}, {"theta": shape}, np.zeros(shape), np.ones(shape)),
+    )
+    return CompiledModel(
+        sampler,
+        ("theta",),
+        {"theta": shape},
+        time.perf_counter() - began,
+        log_density.from_cache and kept.from_cache,
+        "",
+    )
+
+
+def sample_marginal(
+    model: MarginalModel,
+    *,
+    chains: Sequence[int],
+    seed: int,
+    draws: int,
+    tune: int,
+    cores: int,
+    target_accept: float,
+    progress: bool | None,
+    on_finished: Callable[[ChainDraws], None] | None = None,
+) -> tuple[list[ChainDraws], str]:
+    """Sample a marginal density, then draw coefficients and random effects exactly.
+
+    Parameters
+    ----------
+    model : MarginalModel
+    chains, seed, draws, tune, cores, target_accept, progress, on_finished
+        As in `sample_chains`.
+
+    Returns
+    -------
+    list of ChainDraws, str
+        The chains, with the variables of the conditional model, and in words how they were drawn.
+
+    Raises
+    ------
+    SamplingError
+        A chain breaks off.
+    """
+    with progress_display(progress, chains) as display:
+        display.phase("looking for the mode")
+        mode = posterior_mode(model)
+        seconds = _seconds_per_gradient(model, mode)
+        poor = ""
+        if seconds > SLOW:
+            proposal = find_proposal(model, mode, seed)
+            if proposal.efficiency >= POOR:
+                found = sample_independently(
+                    model,
+                    proposal,
+                    chains=chains,
+                    seed=seed,
+                    draws=draws,
+                    tune=tune,
+                    cores=cores,
+                    progress=display,
+                    on_finished=on_finished,
+                )
+                accepted = np.mean([np.mean(c.sample_stats["acceptance_rate"]) for c in found])
+                return found, (
+                    "independence sampler on the marginal density (random effects integrated out), "
+                    f"because a gradient takes {1000 * seconds:.0f} ms; {accepted:.0%} of the "
+                    "proposals were accepted"
+                )
+            poor = (
+                f"; an independence sampler was tried first, and its proposals were worth "
+                f"{proposal.efficiency:.0%} of independent draws only"
+            )
+        finished: dict[int, ChainDraws] = {}
+
+        def complete(chain: ChainDraws) -> None:
+            finished[chain.chain] = with_effects(model, chain, seed)
+            if on_finished is not None:
+                on_finished(finished[chain.chain])
+
+        display.phase("sampling")
+        run = sample_chains(
+            compile_marginal(model, mode),
+            chains=chains,
+            seed=seed,
+            draws=draws,
+            tune=tune,
+            cores=cores,
+            target_accept=target_accept,
+            progress=display,
+            on_finished=complete,
+        )
+        found = [finished.get(chain.chain) or with_effects(model, chain, seed) for chain in run]
+    return found, (
+        f"NUTS of nutpie {version('nutpie')} on the marginal density, random effects integrated "
+        f"out exactly{poor}"
+    )
+
+
+def _seconds_per_gradient(model: MarginalModel, mode: PosteriorMode) -> float:
+    """Return the shortest of three timings, which noise can only lengthen."""
+    timings = []
+    for _ in range(3):
+        began = time.perf_counter()
+        density_and_gradient(model, mode.centre)
+        timings.append(time.perf_counter() - began)
+    return min(timings)

@@ -1,0 +1,122 @@
+"""The marginal log-density as the two C functions that nutpie calls.
+
+nutpie moves in coordinates in which the posterior is roughly round: theta = centre + spread z,
+with the mode and the curvature there. The arrays come through one block of addresses, so the
+machine code is the same for every Gaussian model and is read from disk after its first use.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import carray  # type: ignore[attr-defined]
+
+from bayesml.engines.c_functions import (
+    KEPT_VARIABLES,
+    LOG_DENSITY,
+    ClosedFunction,
+    EntryPoint,
+    as_pointer,
+)
+from bayesml.engines.density_kernels import Density, marginal_density
+from bayesml.engines.elimination import Plan
+from bayesml.engines.elimination_kernels import kernel
+
+# Numbers in the block: for each of the arrays in `arrays_at` its address, then its shape.
+_BLOCK = 63
+
+
+@kernel
+def arrays_at(block):  # type: ignore[no-untyped-def]
+    """Return the arrays whose addresses and shapes the block holds."""
+    plan = Plan(
+        carray(as_pointer(block[0]), (block[1],), np.int64),
+        carray(as_pointer(block[2]), (block[3],), np.int64),
+        carray(as_pointer(block[4]), (block[5],), np.int64),
+        carray(as_pointer(block[6]), (block[7],), np.int64),
+        carray(as_pointer(block[8]), (block[9],), np.int64),
+        carray(as_pointer(block[10]), (block[11],), np.int64),
+        carray(as_pointer(block[12]), (block[13],), np.int64),
+        carray(as_pointer(block[14]), (block[15],), np.int64),
+        carray(as_pointer(block[16]), (block[17],), np.float64),
+        carray(as_pointer(block[18]), (block[19], block[20]), np.float64),
+        carray(as_pointer(block[21]), (block[22], block[23]), np.float64),
+        carray(as_pointer(block[24]), (block[25], block[26]), np.float64),
+    )
+    density = Density(
+        carray(as_pointer(block[27]), (block[28],), np.float64),
+        carray(as_pointer(block[29]), (block[30],), np.int64),
+        carray(as_pointer(block[31]), (block[32],), np.float64),
+        carray(as_pointer(block[33]), (block[34],), np.int64),
+        carray(as_pointer(block[35]), (block[36], block[37]), np.float64),
+        carray(as_pointer(block[38]), (block[39],), np.float64),
+        carray(as_pointer(block[40]), (block[41],), np.float64),
+        carray(as_pointer(block[42]), (block[43],), np.int64),
+        carray(as_pointer(block[44]), (block[45], block[46]), np.float64),
+        carray(as_pointer(block[47]), (block[48],), np.float64),
+        carray(as_pointer(block[49]), (block[50],), np.float64),
+        carray(as_pointer(block[51]), (block[52],), np.float64),
+    )
+    centre = carray(as_pointer(block[53]), (block[54],), np.float64)
+    spread = carray(as_pointer(block[55]), (block[56], block[57]), np.float64)
+    return plan, density, centre, spread
+
+
+@kernel
+def placed(centre, spread, z, theta):  # type: ignore[no-untyped-def]
+    """Write theta = centre + spread z."""
+    for i in range(centre.size):
+        total = centre[i]
+        for j in range(centre.size):
+            total += spread[i, j] * z[j]
+        theta[i] = total
+
+
+def _log_density(size, z_, gradient_, value_, data_):  # type: ignore[no-untyped-def]
+    try:
+        block = carray(data_, (_BLOCK,), np.int64)
+        plan, density, centre, spread = arrays_at(block)
+        if size != centre.size:
+            return -1
+        z = carray(z_, (size,))
+        gradient = carray(gradient_, (size,))
+        value = carray(value_, (1,))
+        theta = np.empty(size)
+        slope = np.empty(size)
+        placed(centre, spread, z, theta)
+        value[0] = marginal_density(plan, density, theta, slope, True)
+        if not np.isfinite(value[0]):
+            return 3
+        for j in range(size):
+            total = 0.0
+            for i in range(size):
+                total += spread[i, j] * slope[i]
+            gradient[j] = total
+            if not np.isfinite(total):
+                return 3
+    except Exception:
+        return 1
+    return 0
+
+
+def _theta(size, kept_size, z_, kept_, data_):  # type: ignore[no-untyped-def]
+    try:
+        block = carray(data_, (_BLOCK,), np.int64)
+        _, _, centre, spread = arrays_at(block)
+        if size != centre.size or kept_size != size:
+            return -1
+        placed(centre, spread, carray(z_, (size,)), carray(kept_, (size,)))
+    except Exception:
+        return -2
+    return 0
+
+
+@cache
+def entry_points() -> tuple[EntryPoint, EntryPoint]:
+    """Return the C functions for the log-density and for theta, from disk where it holds them."""
+    compiled = []
+    for function, signature in ((_log_density, LOG_DENSITY), (_theta, KEPT_VARIABLES)):
+        item = ClosedFunction(function, (signature.args, signature.return_type), {}, {})
+        item.enable_caching()
+        item.compile()
+        compiled.append(EntryPoint(item, item.cache_hits > 0))
+    return compiled[0], compiled[1]

@@ -1,0 +1,82 @@
+"""The mode of a marginal density, and the curvature there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from bayesml.engines.density_kernels import marginal_density
+from bayesml.engines.marginal_models import MarginalModel
+
+# No direction is taken to be wider than this on the scale of logs: beyond it the density is flat
+# because an SD may be 0, and its curvature says nothing.
+_WIDEST = 3.0
+_STEP = 1e-4
+
+
+@dataclass(frozen=True)
+class PosteriorMode:
+    """Where a marginal density is highest, and how wide it is there.
+
+    Parameters
+    ----------
+    centre : array, shape (dimensions,)
+    spread : array, shape (dimensions, dimensions)
+        spread spread' is roughly the covariance of the parameters.
+    evaluations : int
+        How many gradients it took.
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    evaluations: int
+
+
+def density_and_gradient(model: MarginalModel, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the marginal log-density and its gradient at unconstrained parameters."""
+    gradient = np.full(len(theta), np.nan)
+    theta = np.ascontiguousarray(theta, dtype=float)
+    value = marginal_density(model.elimination.plan, model.density, theta, gradient, True)
+    return value, gradient
+
+
+def starting_point(model: MarginalModel) -> np.ndarray:
+    """Return a rough first guess: half of the outcome's spread at every term."""
+    spread = max(float(np.std(model.standardised.fixed[:, -1])), 1e-150)
+    density = model.density
+    start = np.zeros(model.dimensions)
+    terms = len(density.term_scale)
+    start[:terms] = np.log(0.3 * spread / density.term_scale)
+    start[terms + len(density.correlation_power)] = np.log(0.7 * spread)
+    first = terms + len(density.correlation_power) + 1
+    start[first:] = 0.0
+    return start
+
+
+def posterior_mode(model: MarginalModel) -> PosteriorMode:
+    """Return the mode of a marginal density with its curvature.
+
+    The curvature comes from differences of the exact gradient. Where it is not that of a maximum,
+    as where an SD may be 0, the direction gets a width of its own.
+    """
+
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = density_and_gradient(model, theta)
+        if not np.isfinite(value) or not np.isfinite(gradient).all():
+            return 1e300, np.zeros(len(theta))
+        return -value, -gradient
+
+    found = minimize(
+        objective, starting_point(model), jac=True, method="L-BFGS-B", options={"maxiter": 500}
+    )
+    centre = np.asarray(found.x)
+    size = len(centre)
+    hessian = np.empty((size, size))
+    for i in range(size):
+        step = np.zeros(size)
+        step[i] = _STEP
+        hessian[i] = (objective(centre + step)[1] - objective(centre - step)[1]) / (2 * _STEP)
+    hessian = (hessian + hessian.T) / 2
+    values, vectors = np.linalg.eigh(np.nan_to_num(hessian))
+    widths = 1 / np.sqrt(np.maximum(values, _WIDEST**-2))
+    return PosteriorMode(centre, vectors * widths, int(found.nfev) + 2 * size)
