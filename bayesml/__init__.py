@@ -37,6 +37,11 @@ _MODULE_OF = {
     # what a fit says
     "diagnose": "bayesml.posterior.diagnosis",
     "summary": "bayesml.posterior.summaries",
+    "loo": "bayesml.posterior.leave_one_out",
+    "logo": "bayesml.posterior.leave_group_out",
+    "kfold": "bayesml.study.cross_validation",
+    "compare": "bayesml.posterior.model_comparison",
+    "sensitivity": "bayesml.posterior.prior_sensitivity",
     "variance_components": "bayesml.posterior.components",
     "vpc": "bayesml.posterior.partition",
     "icc": "bayesml.posterior.partition",
@@ -60,6 +65,7 @@ _MODULE_OF = {
     "posterior_checks": "bayesml.posterior.predictive_checks",
     "unit_checks": "bayesml.posterior.unit_replications",
     "residuals": "bayesml.posterior.residual_draws",
+    "influence": "bayesml.posterior.group_influence",
     "report": "bayesml.reporting.documents",
     # errors
     "BayesmlError": "bayesml.errors",
@@ -91,10 +97,14 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.components import variance_components as variance_components
     from bayesml.posterior.diagnosis import diagnose as diagnose
     from bayesml.posterior.explained_variance import r2 as r2
+    from bayesml.posterior.group_influence import influence as influence
     from bayesml.posterior.group_measures import design_effect as design_effect
     from bayesml.posterior.group_measures import reliability as reliability
+    from bayesml.posterior.leave_group_out import logo as logo
+    from bayesml.posterior.leave_one_out import loo as loo
     from bayesml.posterior.median_ratios import median_odds_ratio as median_odds_ratio
     from bayesml.posterior.median_ratios import median_rate_ratio as median_rate_ratio
+    from bayesml.posterior.model_comparison import compare as compare
     from bayesml.posterior.hypotheses import hypothesis as hypothesis
     from bayesml.posterior.partition import icc as icc
     from bayesml.posterior.partition import vpc as vpc
@@ -102,6 +112,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.pooling_estimates import pooling as pooling
     from bayesml.posterior.predictions import predict as predict
     from bayesml.posterior.predictive_checks import posterior_checks as posterior_checks
+    from bayesml.posterior.prior_sensitivity import sensitivity as sensitivity
     from bayesml.posterior.rankings import comparative_intervals as comparative_intervals
     from bayesml.posterior.rankings import compare_units as compare_units
     from bayesml.posterior.rankings import ranks as ranks
@@ -122,6 +133,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.records.modelling import Model as Model
     from bayesml.reporting.documents import report as report
     from bayesml.reporting.shrinkage_plots import shrinkage_plot as shrinkage_plot
+    from bayesml.study.cross_validation import kfold as kfold
     from bayesml.tables import describe as describe
     from bayesml.tables import read_table as read_table
 

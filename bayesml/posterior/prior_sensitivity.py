@@ -208,43 +208,38 @@ def _diagnosis(prior: float, likelihood: float) -> str:
     return "prior-data conflict" if likelihood >= THRESHOLD else "strong prior"
 
 
-def _prior_of(fit: Fit, parameter: str, strongest: str) -> tuple[str, str, Support]:
-    """Return key, text and support of the prior that a parameter depends on most.
-
-    Its own prior stands for the group of priors that it belongs to.
-    """
+def _prior_words(fit: Fit, parameter: str, strongest: str) -> tuple[str, str]:
+    """Return the prior that a parameter depends on most, and what to fit again with, in words."""
     texts = prior_texts_of(fit)
+    key = strongest if strongest in texts else parameter
+    if key not in texts or not key.startswith(strongest):
+        # Several priors together, none of them the parameter's own.
+        what = "the coefficients" if strongest == "beta" else strongest
+        return f"the priors of {what}", f"wider priors of {what}"
     support: Support = "real"
     if strongest.startswith("corr_"):
         support = "correlation"
     elif strongest.startswith("sd_"):
         support = "positive"
-    else:
-        for item in fit.spec.family_record.parameters:
-            if item.name == strongest:
-                support = item.support
-    if strongest in texts:
-        return strongest, texts[strongest], support
-    keys = [key for key in texts if key.startswith(f"{strongest}[")]
-    key = parameter if parameter in keys else keys[0]
-    return key, texts[key], support
+    for item in fit.spec.family_record.parameters:
+        if item.name == strongest:
+            support = item.support
+    wider = widened_prior(texts[key], support)
+    again = f"priors={{{key!r}: {wider!r}}}" if wider else f"another prior of {key}"
+    return f"the prior {key} ~ {texts[key]}", again
 
 
 def _finding(fit: Fit, parameter: str, row: pd.Series) -> str:
-    key, text, support = _prior_of(fit, parameter, str(row["strongest"]))
-    wider = widened_prior(text, support)
-    again = f"priors={{{key!r}: {wider!r}}}" if wider else f"another prior of {key}"
+    prior, again = _prior_words(fit, parameter, str(row["strongest"]))
     numbers = f"sensitivity to the priors {row['prior']:.2f}, to the data {row['likelihood']:.2f}"
     if row["diagnosis"] == "strong prior":
         return (
-            f"{parameter}: the data say little, and the prior {key} ~ {text} matters ({numbers}). "
-            f"Report the prior with the result, and fit again with {again} to show how much "
-            "changes."
+            f"{parameter}: the data say little, and {prior} matters ({numbers}). Report it with "
+            f"the result, and fit again with {again} to show how much changes."
         )
     return (
-        f"{parameter}: the data and the prior {key} ~ {text} pull apart or share the say "
-        f"({numbers}). Check that the prior says what you mean, and fit again with {again} to show "
-        "how much changes."
+        f"{parameter}: {prior} and the data pull apart, or share the say ({numbers}). Check that "
+        f"it says what you mean, and fit again with {again} to show how much changes."
     )
 
 

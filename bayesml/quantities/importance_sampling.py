@@ -1,7 +1,8 @@
 """Leave-one-out predictive densities from the draws of one fit, by importance sampling.
 
-Pareto smoothing is ArviZ's. Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed
-importance sampling, Journal of Machine Learning Research 25(72), arXiv:1507.02646.
+Pareto smoothing of many rows at once: ArviZ's takes one at a time. Vehtari, Simpson, Gelman, Yao &
+Gabry (2024), Pareto smoothed importance sampling, Journal of Machine Learning Research 25(72),
+arXiv:1507.02646.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from scipy.special import logsumexp
 
 # With fewer the tail of the weights has too few draws to say anything.
 FEWEST_DRAWS = 100
+# Numbers in a block of rows by draws: 4 MB an array, which stays near the processor.
+_BLOCK = 500_000
+# Log-likelihoods that differ by less are the same up to rounding.
+_CONSTANT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -69,34 +74,118 @@ def left_out_densities(log_likelihood: np.ndarray, efficiency: float = 1.0) -> L
         Where the log-likelihood is the same in every draw, nothing depends on the part: k is 0.
         Where the largest weights are tied, so that no tail can be fitted, k is infinite; where the
         log-likelihood is not finite, `elpd` is minus infinity too.
-    """
-    from arviz_stats.base.array import array_stats
 
+    Raises
+    ------
+    ValueError
+        There are fewer than 100 draws.
+    """
     values = np.asarray(log_likelihood, dtype=float)
     parts, draws = values.shape
     elpd, mcse, pareto_k = np.full(parts, -np.inf), np.full(parts, np.inf), np.full(parts, np.inf)
     lpd = logsumexp(values, axis=1) - np.log(draws)
-    for number, row in enumerate(values):
-        if not np.isfinite(row).all():
-            continue
-        if np.ptp(row) < 1e-12:
-            elpd[number], mcse[number], pareto_k[number] = row[0], 0.0, 0.0
-            continue
-        try:
-            with np.errstate(all="ignore"):
-                weights, k = array_stats.psislw(row, r_eff=efficiency)
-        except ValueError:  # the largest weights are all the same: draws that do not move
-            weights, k = np.array([np.nan]), np.nan
-        if not np.isfinite(weights).all():
-            weights = -row - logsumexp(-row)
-        products = np.exp(weights + row - row.max())
-        share = products.sum()
-        elpd[number] = row.max() + np.log(share)
-        spread = products - np.exp(weights) * share
-        mcse[number] = np.sqrt((spread**2).sum() / min(efficiency, 1.0)) / share
-        # No tail can be fitted to tied weights, so that nothing vouches for the estimate.
-        pareto_k[number] = np.inf if np.isnan(k) else float(k)
+    usable = np.flatnonzero(np.isfinite(values).all(axis=1))
+    size = max(1, _BLOCK // draws)
+    for start in range(0, len(usable), size):
+        chosen = usable[start : start + size]
+        rows = values[chosen]
+        weights, pareto_k[chosen] = smoothed_log_weights(-rows, efficiency)
+        products = weights + rows
+        largest = products.max(axis=1, keepdims=True)
+        shares = np.exp(products - largest)
+        share = shares.sum(axis=1, keepdims=True)
+        elpd[chosen] = (largest + np.log(share))[:, 0]
+        # Each weight times (p_s - CPO), relative to the CPO.
+        errors = shares / share - np.exp(weights)
+        mcse[chosen] = np.sqrt((errors**2).sum(axis=1) / min(efficiency, 1.0))
+        constant = np.ptp(rows, axis=1) < _CONSTANT
+        mcse[chosen[constant]], pareto_k[chosen[constant]] = 0.0, 0.0
     return LeftOut(elpd, lpd, mcse, pareto_k)
+
+
+def smoothed_log_weights(
+    log_ratios: np.ndarray, efficiency: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Pareto-smoothed importance weights of many parts at once.
+
+    The largest weights, 3 sqrt(draws / efficiency) of them, are replaced by the expected order
+    statistics of a generalised Pareto distribution fitted to them (Zhang & Stephens 2009,
+    doi:10.1198/tech.2009.08017). Vehtari et al. (2024), arXiv:1507.02646. The same numbers as
+    ArviZ's `psislw`, which takes one part at a time and several times as long.
+
+    Parameters
+    ----------
+    log_ratios : array, shape (parts, draws)
+        Finite, with any constant.
+    efficiency : float
+        Effective number of draws over their number.
+
+    Returns
+    -------
+    log_weights : array, shape (parts, draws)
+        exp of each row sums to 1.
+    pareto_k : array, shape (parts,)
+        Infinite where the largest ratios are tied; these weights are not smoothed.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than 100 draws.
+    """
+    weights = np.array(log_ratios, dtype=float)
+    parts, draws = weights.shape
+    if draws < FEWEST_DRAWS:
+        raise ValueError(f"{draws} draws are too few to smooth: give at least {FEWEST_DRAWS}.")
+    weights -= weights.max(axis=1, keepdims=True)
+    length = int(3 * np.sqrt(draws / efficiency) if draws * efficiency > 225 else draws / 5)
+    length = min(length, draws - 1)
+    places = np.argpartition(weights, draws - length - 1, axis=1)[:, draws - length - 1 :]
+    tail = np.take_along_axis(weights, places, axis=1)
+    order = np.argsort(tail, axis=1)
+    places = np.take_along_axis(places, order, axis=1)[:, 1:]
+    tail = np.take_along_axis(tail, order, axis=1)
+    threshold = np.exp(tail[:, :1])
+    shape, scale = _pareto_fit(np.exp(tail[:, 1:]) - threshold)
+    fitted = np.flatnonzero(np.isfinite(shape) & (scale > 0))
+    with np.errstate(all="ignore"):
+        k = shape[fitted, None]
+        quantile = np.arange(0.5, length) / length
+        smoothed = np.log(
+            threshold[fitted]
+            + scale[fitted, None] * np.expm1(-k * np.log1p(-quantile)) / np.where(k == 0, 1.0, k)
+        )
+    # No weight is raised above the largest one.
+    weights[fitted[:, None], places[fitted]] = np.minimum(smoothed, 0.0)
+    weights -= np.log(np.exp(weights).sum(axis=1, keepdims=True))
+    pareto_k = np.full(parts, np.inf)
+    pareto_k[fitted] = shape[fitted]
+    return weights, pareto_k
+
+
+def _pareto_fit(excesses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return shape and scale of generalised Pareto distributions, rows sorted upwards.
+
+    The estimate of Zhang & Stephens (2009), with the prior of Vehtari et al. (2024) that draws the
+    shape to 0.5 with the weight of ten observations. NaN where the lowest quarter is tied.
+    """
+    parts, number = excesses.shape
+    quarter = excesses[:, int(number / 4 + 0.5) - 1]
+    usable = np.flatnonzero((quarter > excesses[:, 0]) & (excesses[:, -1] > 0))
+    shape, scale = np.full(parts, np.nan), np.full(parts, np.nan)
+    x, quarter = excesses[usable], quarter[usable]
+    grid = 30 + int(number**0.5)
+    with np.errstate(all="ignore"):
+        theta = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
+        theta = theta / (3 * quarter[:, None]) + 1 / x[:, -1:]
+        k = np.column_stack([np.log1p(-column[:, None] * x).mean(axis=1) for column in theta.T])
+        likelihood = number * (np.log(-theta / k) - k - 1)
+        weight = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+        weight /= weight.sum(axis=1, keepdims=True)
+        best = (theta * weight).sum(axis=1)
+        estimate = np.log1p(-best[:, None] * x).mean(axis=1)
+        scale[usable] = -estimate / best
+        shape[usable] = (number * estimate + 10 * 0.5) / (number + 10)
+    return shape, scale
 
 
 def sampling_efficiency(log_likelihood: np.ndarray, chains: int) -> float:
@@ -116,7 +205,8 @@ def sampling_efficiency(log_likelihood: np.ndarray, chains: int) -> float:
     from arviz_stats.base.array import array_stats
 
     values = np.asarray(log_likelihood, dtype=float)
-    moving = values[np.isfinite(values).all(axis=1) & (np.ptp(values, axis=1) > 1e-12)]
+    finite = values[np.isfinite(values).all(axis=1)]
+    moving = finite[np.ptp(finite, axis=1) > _CONSTANT]
     if not len(moving):
         return 1.0
     shares = np.exp(moving - moving.max(axis=1, keepdims=True))

@@ -21,6 +21,8 @@ _LOG_2PI = np.log(2 * np.pi)
 _NODES_OF_ROWS = 15
 # Nodes per dimension, by the number of dimensions of a product rule.
 _NODES = {0: 1, 1: 15, 2: 9, 3: 7}
+# The same where inner units lie within the nodes of outer effects: the numbers multiply.
+_NESTED_NODES = {0: 1, 1: 9, 2: 7, 3: 5}
 _POINTS = 100
 # Degrees of freedom of the proposals: their tails must outlast those of the integrand.
 _PROPOSAL_NU = 8.0
@@ -277,7 +279,8 @@ def _inner_integral(
     # Columns of the inverse transposed factor span the nodes.
     identity = np.broadcast_to(np.eye(terms), system.inner_factor.shape)
     span = np.linalg.solve(np.swapaxes(system.inner_factor, -1, -2), identity)
-    nodes, log_weights = _hermite(_NODES[terms])
+    nested = effects.outer.shape[1] > 0
+    nodes, log_weights = _hermite((_NESTED_NODES if nested else _NODES)[terms])
     total = np.full((units, draws), -np.inf)
     for chosen in product(range(len(nodes)), repeat=terms):
         node = nodes[list(chosen)]
@@ -315,7 +318,8 @@ def _outer_quadrature(
     system: _System,
 ) -> np.ndarray:
     number = effects.outer.shape[1]
-    nodes, log_weights = _hermite(_NODES[number])
+    nested = effects.inner.shape[1] > 0
+    nodes, log_weights = _hermite((_NESTED_NODES if nested else _NODES)[number])
     span = _inverse_transposed(system.outer_factor)
     total = np.full(eta.shape[1], -np.inf)
     for chosen in product(range(len(nodes)), repeat=number):

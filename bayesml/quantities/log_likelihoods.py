@@ -15,6 +15,8 @@ _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _LARGEST = 700.0
 # Below it 1 - exp(-exp(eta)) is exp(eta) to the last digit.
 _TINY_RATE = -37.0
+# Slopes and curvatures beyond it are as good as infinite.
+_STEEPEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,10 @@ class RowLikelihood:
             below, here, above = self(eta - step), self(eta), self(eta + step)
             slope = (above - below) / (2 * step)
             curvature = np.maximum((2 * here - below - above) / step**2, 0.0)
-        # Far out a likelihood underflows, and its differences say nothing.
-        return np.nan_to_num(slope, posinf=1e6, neginf=-1e6), np.nan_to_num(curvature, posinf=1e6)
+        # Far out a likelihood underflows: bounded, it still points the way back.
+        slope = np.nan_to_num(slope, posinf=_STEEPEST, neginf=-_STEEPEST)
+        curvature = np.nan_to_num(curvature, posinf=_STEEPEST)
+        return np.clip(slope, -_STEEPEST, _STEEPEST), np.minimum(curvature, _STEEPEST)
 
     def rows(self, chosen: np.ndarray) -> "RowLikelihood":
         """Return the log-likelihood of some of the rows."""
