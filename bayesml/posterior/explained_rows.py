@@ -100,10 +100,17 @@ def _row_errors(fit: Fit, rows: FittedRows) -> tuple[np.ndarray, np.ndarray]:
     number = 0
     for block, eta in linear_predictor_blocks(fit, rows):
         errors = np.subtract(rows.outcome, eta, out=eta)
-        unexplained.append(errors.var(axis=1, ddof=1))
         total += errors.sum(axis=0)
+        unexplained.append(_row_variances(errors)[1])
         number += block.stop - block.start
     return np.concatenate(unexplained), total / number
+
+
+def _row_variances(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of each draw over the rows; `values` are centred in place."""
+    centre = values.mean(axis=1)
+    values -= centre[:, None]
+    return centre, np.einsum("ij,ij->i", values, values) / (values.shape[1] - 1)
 
 
 def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
@@ -122,14 +129,17 @@ def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
     for block, eta in linear_predictor_blocks(fit, rows):
         with np.errstate(over="ignore"):
             mean = link.inverse(eta)
+        if rows.trials is not None:
+            rest = (mean * (1 - mean) / rows.trials).mean(axis=1)
+        centre, spread = _row_variances(mean)
         if level1 is not None:
             rest = level1[block]
-        elif family.response == "binary":
-            variance = mean * (1 - mean)
-            rest = (variance if rows.trials is None else variance / rows.trials).mean(axis=1)
-        else:
-            rest = mean.mean(axis=1)
-        columns.append(explained(mean.var(axis=1, ddof=1), rest))
+        elif family.response == "count":
+            rest = centre
+        elif rows.trials is None:
+            # The mean of p (1 - p), without another pass over the rows.
+            rest = centre * (1 - centre) - spread * (1 - 1 / len(rows.outcome))
+        columns.append(explained(spread, rest))
     notes = ["Given the effects of the known units, not for new ones."]
     if rows.trials is not None:
         notes.append("Of the share of successes in each row's trials.")

@@ -1,6 +1,6 @@
 """R2 of a fit, by the methods that multilevel papers report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pandas as pd
@@ -126,6 +126,6 @@ def r2(
         parts = {"part": labels, **named}
     elif draws:
         parts = {"part": next(iter(parts.values()))}
-    attrs = {"method": method, "notes": found.notes}
+    attrs: dict[Hashable, Any] = {"method": method, "notes": found.notes}
     quantity = Quantity("r2", values, parts, {}, attrs, extra)
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)

@@ -9,8 +9,8 @@ from bayesml.errors import FitError
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import ROW_GROUPS, Fit
 
-# Numbers in a block of linear predictors: 16 MB.
-_BLOCK = 2_000_000
+# Numbers in a block of linear predictors: 8 MB.
+_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
