@@ -100,12 +100,12 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.group_influence import influence as influence
     from bayesml.posterior.group_measures import design_effect as design_effect
     from bayesml.posterior.group_measures import reliability as reliability
+    from bayesml.posterior.hypotheses import hypothesis as hypothesis
     from bayesml.posterior.leave_group_out import logo as logo
     from bayesml.posterior.leave_one_out import loo as loo
     from bayesml.posterior.median_ratios import median_odds_ratio as median_odds_ratio
     from bayesml.posterior.median_ratios import median_rate_ratio as median_rate_ratio
     from bayesml.posterior.model_comparison import compare as compare
-    from bayesml.posterior.hypotheses import hypothesis as hypothesis
     from bayesml.posterior.partition import icc as icc
     from bayesml.posterior.partition import vpc as vpc
     from bayesml.posterior.pooling_estimates import PoolingComparison as PoolingComparison
