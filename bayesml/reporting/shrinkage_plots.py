@@ -116,8 +116,8 @@ def _lines(axes: "Axes", columns: dict[str, np.ndarray]) -> None:
     low, high = axis_limits(own, np.concatenate([pooled, line]))
     axes.set_xlim(low, high)
     beyond = int(((own[finite] < low) | (own[finite] > high)).sum())
-    said = [f"{beyond} own estimates beyond the axis"] if beyond else []
-    said += [f"{int((~finite).sum())} units without an own estimate"] if not finite.all() else []
+    said = [f"own estimates beyond the axis: {beyond}"] if beyond else []
+    said += [f"units without one: {int((~finite).sum())}"] if not finite.all() else []
     axes.set_xlabel("; ".join(said), size=7)
 
 
@@ -147,15 +147,15 @@ def axis_limits(own: np.ndarray, pooled: np.ndarray) -> tuple[float, float]:
 def _plane(axes: "Axes", own: np.ndarray, pooled: np.ndarray, terms: list[str]) -> None:
     """Draw an arrow a unit between its two pairs of coefficients."""
     finite = np.isfinite(own).all(axis=1)
-    for start, end in zip(own[finite], pooled[finite], strict=True):
-        axes.annotate(
-            "",
-            end,
-            start,
-            arrowprops={"arrowstyle": "-|>", "color": QUIET, "lw": 0.6},
-            annotation_clip=False,
-            clip_on=True,
-        )
+    axes.quiver(
+        *own[finite].T,
+        *(pooled - own)[finite].T,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        color=QUIET,
+        width=0.004,
+    )
     first, second = own[finite].T
     axes.scatter(first, second, 10, facecolors="white", edgecolors=INK, lw=0.7, zorder=3)
     axes.scatter(pooled[:, 0], pooled[:, 1], 10, ACCENT, edgecolors="white", lw=0.2, zorder=4)
