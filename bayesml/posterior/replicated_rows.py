@@ -1,0 +1,275 @@
+"""Replications of a fit's outcome, and its mean and SD, in blocks of some of the draws."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from bayesml.errors import FitError, quoted
+from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
+from bayesml.posterior.linear_predictors import covariance_root, flat_draws
+from bayesml.records.fits import Fit
+
+SAME, NEW = "same", "new"
+DRAWS = 500
+# Numbers in a block of draws by rows: 16 MB an array, of which there are about ten.
+_BLOCK = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenDraws:
+    """Some of a fit's draws, chains one after the other.
+
+    Parameters
+    ----------
+    beta : array, shape (draws, coefficients)
+    parameters : mapping of str to array, shape (draws, ...)
+        Further parameters of the likelihood.
+    effects : mapping of str to array, shape (draws, units, terms)
+        Random effects by the grouping's identifier.
+    roots : mapping of str to array, shape (draws, terms, terms)
+        S with S S' = Sigma, by the grouping's identifier.
+    """
+
+    beta: np.ndarray
+    parameters: Mapping[str, np.ndarray]
+    effects: Mapping[str, np.ndarray]
+    roots: Mapping[str, np.ndarray]
+
+    @property
+    def number(self) -> int:
+        """Number of draws."""
+        return len(self.beta)
+
+    def take(self, chosen: slice | np.ndarray) -> "ChosenDraws":
+        """Return some of these draws."""
+        return ChosenDraws(
+            self.beta[chosen],
+            {name: value[chosen] for name, value in self.parameters.items()},
+            {name: value[chosen] for name, value in self.effects.items()},
+            {name: value[chosen] for name, value in self.roots.items()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedRows:
+    """The rows of a fit with a subset of its draws, ready to be replicated.
+
+    Parameters
+    ----------
+    fit : Fit
+    rows : FittedRows
+    draws : ChosenDraws
+        The subset, evenly spaced over all draws.
+    outcome : array, shape (rows,)
+        The outcome as it is shown: numbers, counts, shares of the trials, categories from 0.
+    """
+
+    fit: Fit
+    rows: FittedRows
+    draws: ChosenDraws
+    outcome: np.ndarray
+
+    @property
+    def kind(self) -> str:
+        """What the outcome is: "real", "count", "binary", "share" or "ordered"."""
+        response = self.fit.spec.family_record.response
+        return "share" if response == "binary" and self.has_trials else response
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether the outcome is successes out of more than one trial."""
+        return self.rows.trials is not None and bool((self.rows.trials != 1).any())
+
+
+@dataclass(frozen=True, eq=False)
+class Replications:
+    """A block of draws with outcomes drawn from them.
+
+    Parameters
+    ----------
+    draws : ChosenDraws
+        Effects of redrawn units replaced.
+    outcome : array, shape (draws, rows)
+        On the scale of `CheckedRows.outcome`.
+    eta : array, shape (draws, rows)
+        Linear predictor that they were drawn from.
+    """
+
+    draws: ChosenDraws
+    outcome: np.ndarray
+    eta: np.ndarray
+
+
+def checked_rows(fit: Fit, draws: int) -> CheckedRows:
+    """Return the rows of a fit with at most `draws` of its draws, evenly spaced.
+
+    Raises
+    ------
+    FitError
+        `draws` is not a whole number from 1 up, or the fit has no rows.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
+        raise FitError(f"draws is {quoted(draws)}. Give a whole number from 1 up.")
+    rows = fitted_rows(fit, "A check of the rows")
+    outcome = rows.outcome.astype(float)
+    if rows.trials is not None:
+        outcome = outcome / rows.trials
+    return CheckedRows(fit, rows, chosen_draws(fit, int(draws)), outcome)
+
+
+def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
+    """Return at most `most` draws, evenly spaced over all chains."""
+    chosen = chosen_places(fit.draws_made, most)
+    groupings = [item.identifier for item in fit.facts.groupings]
+    beta = flat_draws(fit, "beta") if "beta" in fit.posterior else np.empty((fit.draws_made, 0))
+    names = [item.name for item in fit.spec.family_record.parameters]
+    return ChosenDraws(
+        beta[chosen],
+        {name: flat_draws(fit, name)[chosen] for name in names},
+        {name: flat_draws(fit, f"u_{name}")[chosen] for name in groupings},
+        {name: covariance_root(fit, name)[chosen] for name in groupings},
+    )
+
+
+def chosen_places(number: int, most: int) -> np.ndarray:
+    """Return the places of at most `most` of `number` draws, evenly spaced.
+
+    Examples
+    --------
+    >>> chosen_places(9, 3).tolist(), chosen_places(2, 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    return np.linspace(0, number - 1, min(most, number)).round().astype(int)
+
+
+def checked_seed(seed: int | None) -> int:
+    """Return the seed, or a new one for None.
+
+    Raises
+    ------
+    FitError
+        The seed is not a whole number from 0 up.
+    """
+    if seed is None:
+        return secrets.randbelow(2**31)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise FitError(f"seed is {quoted(seed)}. Give a whole number from 0 up, or None.")
+    return int(seed)
+
+
+def replications(
+    checked: CheckedRows, rng: np.random.Generator, units: str
+) -> Iterator[Replications]:
+    """Yield blocks of draws with replicated outcomes.
+
+    Parameters
+    ----------
+    checked : CheckedRows
+    rng : numpy Generator
+    units : {"same", "new"}
+        "same" keeps the effects of every unit, but for groupings with one row a unit: their
+        effects are a part of what varies between rows. "new" draws all effects from Sigma.
+    """
+    redrawn = [
+        grouping.facts.identifier
+        for grouping in checked.rows.groupings
+        if units == NEW or one_row_a_unit(grouping)
+    ]
+    size = max(1, _BLOCK // len(checked.outcome))
+    for start in range(0, checked.draws.number, size):
+        draws = with_new_effects(checked.draws.take(slice(start, start + size)), redrawn, rng)
+        eta = predictors_of(checked, draws)
+        yield Replications(draws, simulated_outcomes(checked, draws, eta, rng), eta)
+
+
+def one_row_a_unit(grouping: UnitRows) -> bool:
+    """Return whether no unit has a second row."""
+    return grouping.weights is None and int(grouping.sizes.max()) == 1
+
+
+def with_new_effects(
+    draws: ChosenDraws, redrawn: list[str], rng: np.random.Generator
+) -> ChosenDraws:
+    """Return the draws with effects of some groupings drawn from their own Sigma."""
+    effects = dict(draws.effects)
+    for name in redrawn:
+        standard = rng.normal(size=effects[name].shape)
+        effects[name] = standard @ draws.roots[name].swapaxes(1, 2)
+    return replace(draws, effects=effects)
+
+
+def predictors_of(checked: CheckedRows, draws: ChosenDraws, *, effects: bool = True) -> np.ndarray:
+    """Return the linear predictor of every row, shape (draws, rows), with or without effects."""
+    rows = checked.rows
+    eta = draws.beta @ rows.predictors.T + rows.offset
+    for part in rows.groupings if effects else ():
+        index = part.index.reshape(len(rows.outcome), -1)
+        values = draws.effects[part.facts.identifier]
+        for slot in range(index.shape[1]):
+            for term, z in enumerate(part.terms.T):
+                share = z if part.weights is None else z * part.weights[:, slot]
+                eta += share * values[:, index[:, slot], term]
+    return eta
+
+
+def simulated_outcomes(
+    checked: CheckedRows, draws: ChosenDraws, eta: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return outcomes drawn by the family's simulator, shape (draws, rows)."""
+    spec, trials = checked.fit.spec, checked.rows.trials
+    family, link = spec.family_record, spec.link_record
+    # One more axis than the draws: the rows.
+    parameters = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
+    with np.errstate(over="ignore"):
+        mean = eta if family.response == "ordered" else link.inverse(eta)
+    drawn = family.simulate(
+        rng,
+        mean,
+        {**parameters, "link": link.name},  # type: ignore[dict-item]
+        np.asarray(1 if trials is None else trials),
+    ).astype(float)
+    return drawn if trials is None else drawn / trials
+
+
+def outcome_moments(
+    checked: CheckedRows, draws: ChosenDraws, eta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of every row's outcome given its linear predictor.
+
+    The variance is the dispersion (sigma^2, or 1) over the family's information; of ordered
+    outcomes it is that of the category's number, E Y = sum over k of P(Y >= k).
+
+    Returns
+    -------
+    (array, array), each of shape (draws, rows)
+    """
+    spec = checked.fit.spec
+    family, link = spec.family_record, spec.link_record
+    if family.response == "ordered":
+        mean, square = np.zeros_like(eta), np.zeros_like(eta)
+        for place, cutpoint in enumerate(draws.parameters["cutpoints"].T):
+            above = 1 - link.inverse(cutpoint[:, None] - eta)
+            mean += above
+            square += (2 * place + 1) * above
+        return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
+    with np.errstate(over="ignore"):
+        mean = np.asarray(link.inverse(eta))
+    trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
+    variance = 1 / family.weight(mean, trials)
+    if family.level1:
+        variance = variance * draws.parameters[family.level1][:, None] ** 2
+    return mean, np.sqrt(variance)
+
+
+def members_of(grouping: UnitRows) -> sparse.csr_array:
+    """Return the weight of every row in every unit, shape (units, rows)."""
+    rows = len(grouping.index)
+    slots = grouping.index.size // rows
+    weights = np.ones(rows) if grouping.weights is None else grouping.weights.ravel()
+    used = weights > 0
+    place = np.repeat(np.arange(rows), slots)[used]
+    entries = (weights[used], (grouping.index.ravel()[used], place))
+    return sparse.csr_array(entries, shape=(grouping.facts.units, rows))
