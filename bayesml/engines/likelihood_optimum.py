@@ -1,0 +1,205 @@
+"""Maximum likelihood and REML of a Gaussian model, by the kernels of the marginal engine.
+
+The residual variance and the coefficients are profiled out; what is optimised are the entries of
+the relative factors (Bates, Maechler, Bolker & Walker 2015, doi:10.18637/jss.v067.i01).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.optimize import minimize
+
+from bayesml.engines.elimination import Elimination, eliminate
+from bayesml.engines.elimination_kernels import back_substitute, factorise
+from bayesml.engines.gradient_kernels import factor_gradient
+from bayesml.engines.linear_models import LinearModel, Standardised, per_grouping, standardise
+
+# Sizes of the starting factors, relative to the residual SD, for terms of unit mean square.
+_STARTS = (1.0, 0.2)
+
+
+@dataclass(frozen=True)
+class LikelihoodOptimum:
+    """Where the (restricted) likelihood of a Gaussian model is highest, on the user's scale.
+
+    Parameters
+    ----------
+    criterion : float
+        -2 log (restricted) likelihood, with all constants, as lme4 defines it.
+    coefficients, covariance : arrays, shapes (coefficients,) and (coefficients, coefficients)
+        Estimates with the intercept at 0, and their estimated covariance.
+    sds : tuple of array
+        SD of each term, by grouping.
+    correlations : tuple of array
+        Correlation matrix of the terms, by grouping; NaN beside a term whose SD is 0.
+    sigma : float
+        Residual SD.
+    effects : tuple of array, shape (units, terms)
+        Conditional means of the random effects, by grouping.
+    covariance_parameters : int
+        Number of variance and correlation parameters, sigma included.
+    converged : bool
+        Whether the gradient vanishes.
+    """
+
+    criterion: float
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    sds: tuple[np.ndarray, ...]
+    correlations: tuple[np.ndarray, ...]
+    sigma: float
+    effects: tuple[np.ndarray, ...]
+    covariance_parameters: int
+    converged: bool
+
+
+class _Profile:
+    """The criterion as a function of the entries of the relative factors."""
+
+    def __init__(self, model: LinearModel, restricted: bool) -> None:
+        self.model = model
+        self.arrays: Standardised = standardise(model)
+        self.elimination: Elimination = eliminate(self.arrays.fixed, self.arrays.groupings)
+        self.rows = len(model.outcome)
+        self.predictors = model.predictors.shape[1]
+        self.freedom = self.rows - (self.predictors if restricted else 0)
+        self.restricted = restricted
+        self.entries, self.diagonal = _entries(model.blocks)
+        plan = self.elimination.plan
+        self.factors = np.zeros(int(plan.factor_start[-1]))
+        self.memory = tuple(
+            np.empty_like(array)
+            for array in (plan.cross_fronts, plan.cross_core, plan.cross_fixed, plan.cross_outcome)
+        )
+
+    def solve(self, entries: np.ndarray) -> tuple[float, float, np.ndarray, np.ndarray, float]:
+        """Return log |V|, log |S|, the Cholesky factor of S, the coefficients and the squares."""
+        self.factors[self.entries] = entries
+        determinant = factorise(self.elimination.plan, self.factors, *self.memory)
+        reduced = self.memory[3]
+        p = self.predictors
+        schur = np.linalg.cholesky(reduced[:p, :p])
+        half = solve_triangular(schur, reduced[:p, p], lower=True)
+        squares = float(reduced[p, p] - half @ half)
+        beta = solve_triangular(schur, half, lower=True, trans=1)
+        return determinant, 2 * float(np.log(np.diag(schur)).sum()), schur, beta, squares
+
+    def criterion(self, entries: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the criterion and its gradient."""
+        try:
+            determinant, schur_determinant, schur, beta, squares = self.solve(entries)
+        except np.linalg.LinAlgError:
+            return np.inf, np.zeros(len(entries))
+        if not np.isfinite(determinant) or not squares > 0:
+            return np.inf, np.zeros(len(entries))
+        value = determinant + self.freedom * (1 + np.log(2 * np.pi * squares / self.freedom))
+        v = np.append(-beta, 1.0)
+        outer = -0.5 * self.freedom / squares * np.outer(v, v)
+        if self.restricted:
+            p = self.predictors
+            value += schur_determinant + 2 * float(np.log(self.arrays.predictor_scale).sum())
+            inverse = solve_triangular(schur, np.eye(p), lower=True)
+            outer[:p, :p] -= 0.5 * inverse.T @ inverse
+        gradient = np.empty_like(self.factors)
+        factor_gradient(
+            self.elimination.plan, self.factors, *self.memory[:3], outer, gradient
+        )
+        return float(value), -2 * gradient[self.entries]
+
+
+def likelihood_optimum(model: LinearModel, restricted: bool) -> LikelihoodOptimum:
+    """Maximise the likelihood, or the restricted likelihood, of a Gaussian model.
+
+    Parameters
+    ----------
+    model : LinearModel
+    restricted : bool
+        REML rather than ML.
+
+    Returns
+    -------
+    LikelihoodOptimum
+
+    Raises
+    ------
+    TooLarge
+        Too many random effects are entangled.
+    """
+    profile = _Profile(model, restricted)
+    bounds = [(0.0, None) if diagonal else (None, None) for diagonal in profile.diagonal]
+    best, value, slope = np.empty(0), np.inf, np.zeros(0)
+    for size in _STARTS:
+        found = profile.diagonal * size
+        for _ in range(3):  # a new start forgets a poor picture of the curvature
+            result = minimize(
+                profile.criterion,
+                found,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=bounds,
+                options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 1000, "maxcor": 20},
+            )
+            found = np.asarray(result.x)
+            if result.nit <= 2 or not len(found):
+                break
+        if result.fun < value:
+            best, value, slope = found, float(result.fun), np.asarray(result.jac)
+        if not len(found):
+            break
+    return _optimum(profile, best, slope)
+
+
+def _optimum(profile: _Profile, entries: np.ndarray, slope: np.ndarray) -> LikelihoodOptimum:
+    model, arrays = profile.model, profile.arrays
+    value, _ = profile.criterion(entries)
+    _, _, schur, beta, squares = profile.solve(entries)
+    sigma = float(np.sqrt(squares / profile.freedom))
+    p = profile.predictors
+    inverse = solve_triangular(schur, np.eye(p), lower=True)
+    effects = profile.memory[2] @ np.append(-beta, 1.0)[:, None]
+    back_substitute(profile.elimination.plan, profile.memory[0], profile.memory[1], effects)
+    sds, correlations, by_grouping = [], [], []
+    scales = per_grouping(arrays.term_scale, model.sizes)
+    start = 0
+    for g, (size, scale) in enumerate(zip(model.sizes, scales, strict=True)):
+        factor = profile.factors[start : start + size**2].reshape(size, size)
+        start += size**2
+        internal = np.sqrt((factor**2).sum(axis=1))
+        with np.errstate(invalid="ignore"):
+            rows = factor / np.where(internal > 0, internal, np.nan)[:, None]
+        correlations.append(rows @ rows.T)
+        sds.append(sigma * internal / scale)
+        columns = profile.elimination.columns_of(g)
+        by_grouping.append(effects[columns, 0].reshape(-1, size) @ factor.T / scale)
+    # At a bound the criterion may rise to the inside; elsewhere its slope is nought.
+    free = ~(profile.diagonal & (entries <= 1e-8))
+    return LikelihoodOptimum(
+        criterion=value,
+        coefficients=arrays.coefficients(beta),
+        covariance=sigma**2 * arrays.covariance(inverse.T @ inverse),
+        sds=tuple(sds),
+        correlations=tuple(correlations),
+        sigma=sigma,
+        effects=tuple(by_grouping),
+        covariance_parameters=len(entries) + 1,
+        converged=bool((np.abs(slope[free]) < 1e-3 * max(1.0, profile.rows**0.5)).all()),
+    )
+
+
+def _entries(blocks: Sequence[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return which entries of the flat factors are free, and which of those are diagonal."""
+    where, diagonal = [], []
+    start = 0
+    for sizes in blocks:
+        width = sum(sizes)
+        first = 0
+        for size in sizes:
+            for row in range(first, first + size):
+                for column in range(first, row + 1):
+                    where.append(start + row * width + column)
+                    diagonal.append(row == column)
+            first += size
+        start += width**2
+    return np.array(where, dtype=int), np.array(diagonal, dtype=bool)
