@@ -1,0 +1,265 @@
+"""Complete, no and partial pooling and the macro regression, against whole regressions."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special
+
+import bayesml as bml
+from bayesml.errors import FitError
+from bayesml.records.fits import Fit
+
+MakeFit = Callable[..., Fit]
+
+
+def regression(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and standard errors of ordinary least squares."""
+    found, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
+    residuals = y - x @ found
+    variance = residuals @ residuals / (len(y) - rank)
+    return found, np.sqrt(variance * np.diag(np.linalg.pinv(x.T @ x)))
+
+
+def by_coef(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_index("coef")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "outcome", "predictor"),
+    [("exam", "normexam", "standLRT"), ("hsb82", "mAch", "ses")],
+)
+def test_varying_intercepts_of_real_tables(
+    fake_fit: MakeFit, dataset: str, outcome: str, predictor: str
+) -> None:
+    table = bml.load_dataset(dataset)
+    model = bml.two_level(table, f"{outcome} ~ {predictor}", group="school")
+    fit = fake_fit(model, draws=20)
+    found = bml.pooling(model, fit, prob=0.8)
+    coefficients, units = by_coef(found.coefficients), found.units
+    y, x = table[outcome].to_numpy(), table[predictor].to_numpy()
+    school = table["school"].astype(str).to_numpy()
+    labels = [str(label) for label in model.coords["school"]]
+    assert units["unit"].astype(str).tolist() == labels
+    # complete pooling
+    estimate, error = regression(y, np.column_stack([np.ones(len(y)), x]))
+    assert coefficients["complete_pooling"].to_numpy() == pytest.approx(estimate)
+    assert coefficients["complete_pooling_se"].to_numpy() == pytest.approx(error)
+    assert units["complete_pooling"].to_numpy() == pytest.approx(np.full(len(units), estimate[0]))
+    # no pooling: dummies
+    dummies = (school[:, None] == np.array(labels)).astype(float)
+    estimate, error = regression(y, np.column_stack([dummies, x]))
+    assert units["no_pooling"].to_numpy() == pytest.approx(estimate[:-1])
+    assert units["no_pooling_se"].to_numpy() == pytest.approx(error[:-1])
+    assert coefficients.loc[predictor, "no_pooling"] == pytest.approx(estimate[-1])
+    assert coefficients.loc[predictor, "no_pooling_se"] == pytest.approx(error[-1])
+    assert np.isnan(coefficients.loc["Intercept", "no_pooling"])
+    assert coefficients.loc["Intercept", "note"] == "no pooling: one for every unit"
+    # macro regression
+    means = pd.DataFrame({"y": y, "x": x, "g": school}).groupby("g").mean().loc[labels]
+    estimate, error = regression(
+        means["y"].to_numpy(), np.column_stack([np.ones(len(means)), means["x"]])
+    )
+    assert coefficients["macro"].to_numpy() == pytest.approx(estimate)
+    assert coefficients["macro_se"].to_numpy() == pytest.approx(error)
+    # partial pooling
+    beta = fit.posterior["beta"].values.reshape(-1, 2)
+    assert coefficients["partial_pooling"].to_numpy() == pytest.approx(beta.mean(axis=0))
+    assert coefficients["partial_pooling_se"].to_numpy() == pytest.approx(beta.std(0, ddof=1))
+    draws = fit.posterior["u_school"].values.reshape(len(beta), -1) + beta[:, :1]
+    assert units["partial_pooling"].to_numpy() == pytest.approx(draws.mean(axis=0))
+    assert units["sd"].to_numpy() == pytest.approx(draws.std(axis=0, ddof=1))
+    assert units["lower"].to_numpy() == pytest.approx(np.quantile(draws, 0.1, axis=0))
+    assert found.source == "posterior means and SDs"
+
+
+def test_predictors_of_schools_are_part_of_their_coefficients(fake_fit: MakeFit) -> None:
+    table = bml.load_dataset("exam")
+    formula = "normexam ~ standLRT * schavg + sex"
+    model = bml.two_level(table, formula, group="school", slopes=["standLRT"])
+    fit = fake_fit(model, draws=10)
+    found = bml.pooling(model, fit)
+    coefficients = by_coef(found.coefficients)
+    assert coefficients.index.tolist() == [
+        "Intercept",
+        "standLRT",
+        "schavg",
+        "sex[M]",
+        "standLRT:schavg",
+    ]
+    assert coefficients["no_pooling"].isna().tolist() == [True, True, True, False, True]
+    assert "no pooling: absorbed by the units" in coefficients.loc["schavg", "note"]
+    # schavg is the schools' mean of standLRT, but for rounding.
+    assert coefficients.loc["schavg", "note"].endswith("macro: the means do not determine it")
+    school = table["school"].astype(str)
+    average = table["schavg"].groupby(school).first()
+    beta = fit.posterior["beta"].values.reshape(-1, 5)
+    effects = fit.posterior["u_school"]
+    male = (table["sex"].astype(str) == "M").to_numpy(dtype=float)
+    x = np.column_stack(
+        [
+            np.ones(len(table)),
+            table["standLRT"],
+            table["schavg"],
+            male,
+            table["standLRT"] * table["schavg"],
+        ]
+    )
+    line = regression(table["normexam"].to_numpy(), x)[0]
+    # One matrix of dummies and slopes, and the common coefficient of sex.
+    labels = [str(label) for label in model.coords["school"]]
+    own = (school.to_numpy()[:, None] == np.array(labels)).astype(float)
+    whole = np.column_stack([own, own * x[:, 1:2], male])
+    separate, errors = regression(table["normexam"].to_numpy(), whole)
+    assert coefficients.loc["sex[M]", "no_pooling"] == pytest.approx(separate[-1])
+    assert coefficients.loc["sex[M]", "no_pooling_se"] == pytest.approx(errors[-1])
+    for place, label in enumerate(labels):
+        part = found.units[found.units["unit"].astype(str) == label].set_index("term")
+        draws = effects.sel(school=label).values.reshape(-1, 2)
+        intercept = draws[:, 0] + beta[:, 0] + beta[:, 2] * average[label]
+        slope = draws[:, 1] + beta[:, 1] + beta[:, 4] * average[label]
+        assert part.loc["Intercept", "partial_pooling"] == pytest.approx(intercept.mean())
+        assert part.loc["standLRT", "partial_pooling"] == pytest.approx(slope.mean())
+        assert part.loc["standLRT", "sd"] == pytest.approx(slope.std(ddof=1))
+        assert part.loc["Intercept", "complete_pooling"] == pytest.approx(
+            line[0] + line[2] * average[label]
+        )
+        assert part.loc["standLRT", "no_pooling"] == pytest.approx(separate[65 + place])
+        assert part.loc["standLRT", "no_pooling_se"] == pytest.approx(errors[65 + place])
+
+
+def test_the_school_is_part_of_its_children(fake_fit: MakeFit) -> None:
+    table = bml.load_dataset("egsingle").head(600)
+    slopes = {"childid": ["year"], "schoolid": ["year"]}
+    model = bml.three_level(table, "math ~ year", groups=["childid", "schoolid"], slopes=slopes)
+    fit = fake_fit(model, draws=4)
+    with pytest.raises(FitError, match=r"groupings 'childid', 'schoolid'.*grouping='childid'"):
+        bml.pooling(model, fit)
+    found = bml.pooling(model, fit, grouping="childid")
+    posterior = fit.posterior.mean(("chain", "draw"))
+    school = table.assign(unit=table["childid"].astype(str)).groupby("unit")["schoolid"].first()
+    for unit, label in zip(found.units["unit"][::2], found.units["unit"][::2], strict=True):
+        above = posterior["u_schoolid"].sel(schoolid=_label(posterior, school[str(label)]))
+        own = posterior["u_childid"].sel(childid=unit)
+        expected = posterior["beta"].values + own.values + above.values
+        part = found.units[found.units["unit"] == unit]
+        assert part["partial_pooling"].to_numpy() == pytest.approx(expected)
+    assert any("leave 'schoolid' out" in note for note in found.notes)
+    schools = bml.pooling(model, fit, grouping="schoolid").units
+    expected = posterior["beta"].values + posterior["u_schoolid"].values
+    assert schools["partial_pooling"].to_numpy() == pytest.approx(expected.ravel())
+
+
+def _label(posterior: object, school: object) -> object:
+    """Return a school's label as the fit holds it."""
+    labels = posterior["schoolid"].values
+    return next(label for label in labels if str(label) == str(school))
+
+
+def test_members_by_one_regression(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(4)
+    number = 120
+    first = rng.integers(0, 9, number)
+    second = (first + rng.integers(1, 9, number)) % 9
+    share, x = rng.uniform(0.1, 0.9, number), rng.normal(size=number)
+    table = pd.DataFrame(
+        {"y": rng.normal(size=number), "x": x, "a": first, "b": second, "w": share, "v": 1 - share}
+    )
+    model = bml.multiple_membership(
+        table, "y ~ x", members=["a", "b"], weights=["w", "v"], name="team"
+    )
+    fit = fake_fit(model, draws=4)
+    found = bml.pooling(model, fit)
+    matrix = np.zeros((number, 9))
+    matrix[np.arange(number), first] += share
+    matrix[np.arange(number), second] += 1 - share
+    estimate, error = regression(table["y"].to_numpy(), np.column_stack([matrix, x]))
+    assert found.units["no_pooling"].to_numpy() == pytest.approx(estimate[:-1])
+    assert found.units["no_pooling_se"].to_numpy() == pytest.approx(error[:-1])
+    coefficients = by_coef(found.coefficients)
+    assert coefficients.loc["x", "no_pooling"] == pytest.approx(estimate[-1])
+    total = matrix.sum(axis=0)
+    means = np.column_stack([np.ones(9), matrix.T @ x / total])
+    macro = regression(matrix.T @ table["y"].to_numpy() / total, means)[0]
+    assert coefficients["macro"].to_numpy() == pytest.approx(macro)
+    partial = fit.posterior["u_team"].values + fit.posterior["beta"].values[:, :, None, :1]
+    assert found.units["partial_pooling"].to_numpy() == pytest.approx(partial.mean((0, 1)).ravel())
+
+
+def test_binary_outcomes_with_units_at_one_end(fake_fit: MakeFit) -> None:
+    table = bml.load_dataset("contraception")
+    model = bml.two_level(table, "use ~ 1", group="district", family="binomial", success="Y")
+    found = bml.pooling(model, fake_fit(model, draws=4))
+    used = (table["use"].astype(str) == "Y").groupby(table["district"].astype(str))
+    share = used.mean()[found.units["unit"].astype(str)].to_numpy()
+    assert found.units["no_pooling"].to_numpy() == pytest.approx(special.logit(share))
+    assert set(share[[0.0 in (value, 1 - value) for value in share]]) == {0.0, 1.0}
+    infinite = np.isin(share, [0.0, 1.0])
+    assert (found.units["note"] != "").tolist() == infinite.tolist()
+    assert any(
+        note.startswith(f"{infinite.sum()} estimates without pooling are infinite")
+        for note in found.notes
+    )
+    whole = (table["use"].astype(str) == "Y").mean()
+    row = by_coef(found.coefficients).loc["Intercept"]
+    assert row["complete_pooling"] == pytest.approx(special.logit(whole))
+    # The macro regression of shares without predictors weighs units by their rows.
+    assert row["macro"] == pytest.approx(special.logit(whole))
+
+
+def test_counts_with_exposure_by_the_closed_form(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {"n": rng.poisson(4, 60), "days": rng.uniform(1, 3, 60), "g": np.repeat(range(6), 10)}
+    )
+    model = bml.two_level(table, "n ~ 1", group="g", family="poisson", exposure="days")
+    found = bml.pooling(model, fake_fit(model, draws=4))
+    total = table.groupby("g")[["n", "days"]].sum()
+    assert found.units["no_pooling"].to_numpy() == pytest.approx(np.log(total["n"] / total["days"]))
+    assert found.units["no_pooling_se"].to_numpy() == pytest.approx(1 / np.sqrt(total["n"]))
+    row = by_coef(found.coefficients).loc["Intercept"]
+    rate = np.log(table["n"].sum() / table["days"].sum())
+    assert row["complete_pooling"] == pytest.approx(rate)
+    assert row["macro"] == pytest.approx(rate)
+
+
+def test_the_result_prints(fake_fit: MakeFit) -> None:
+    model = bml.two_level(bml.load_dataset("exam"), "normexam ~ standLRT", group="school")
+    found = bml.pooling(model, fake_fit(model, draws=4))
+    text = str(found)
+    assert text.startswith("Pooling over school; partial pooling: posterior means and SDs")
+    assert "Units (20 of 65 rows)" in text
+    assert "note: The standard errors of complete pooling take rows of one unit" in text
+    assert "<li>The standard errors" in found._repr_html_()
+    assert repr(found) == "<bayesml PoolingComparison: school, 65 rows of units>"
+
+
+def test_wrong_use_is_refused(fake_fit: MakeFit) -> None:
+    exam = bml.load_dataset("exam")
+    model = bml.two_level(exam, "normexam ~ standLRT", group="school")
+    other = bml.two_level(exam, "normexam ~ 1", group="school")
+    with pytest.raises(FitError, match=r"fit is one of another model: its formula is normexam ~ 1"):
+        bml.pooling(model, fake_fit(other, draws=2))
+    fewer = bml.two_level(exam.head(2000), "normexam ~ standLRT", group="school")
+    with pytest.raises(FitError, match=r"its number of rows is 2000.*4059.*model\.fit\(\)"):
+        bml.pooling(model, fake_fit(fewer, draws=2))
+    renamed = exam.assign(school="s" + exam["school"].astype(str))
+    units = bml.two_level(renamed, "normexam ~ standLRT", group="school")
+    with pytest.raises(FitError, match=r"other units of school than the model"):
+        bml.pooling(model, fake_fit(units, draws=2))
+    with pytest.raises(FitError, match=r"'shcool' is not a grouping.*Did you mean 'school'\?"):
+        bml.pooling(model, fake_fit(model, draws=2), grouping="shcool")
+    with pytest.raises(FitError, match=r"no grouping, so nothing is pooled"):
+        bml.pooling(bml.model(exam, "normexam ~ standLRT"))
+    women = bml.load_dataset("contraception")
+    binary = bml.two_level(women, "use ~ 1", group="district", family="binomial", success="Y")
+    with pytest.raises(FitError, match=r"bml\.pooling\(model, model\.fit\(\)\)"):
+        bml.pooling(binary)
+
+
+def test_ordered_outcomes_have_no_estimates_without_pooling(fake_fit: MakeFit) -> None:
+    table = pd.DataFrame({"y": ["a", "b", "c"] * 10, "g": np.repeat(range(6), 5)})
+    model = bml.two_level(table, "y ~ 1", group="g", family="ordinal", categories=["a", "b", "c"])
+    with pytest.raises(FitError, match=r"bml\.pooling needs estimates without pooling.*'ordinal'"):
+        bml.pooling(model, fake_fit(model))
