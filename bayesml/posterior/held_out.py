@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesml.posterior.likelihood_rows import (
+    GroupingSlots,
     LikelihoodDraws,
     LikelihoodRows,
-    Membership,
     blocks_of,
     known_predictor,
     row_likelihood,
@@ -23,7 +23,7 @@ from bayesml.quantities.integrated_likelihoods import (
 MOST_INNER_TERMS = 3
 
 
-def sole_slots(rows: LikelihoodRows, grouping: Membership) -> np.ndarray:
+def sole_slots(rows: LikelihoodRows, grouping: GroupingSlots) -> np.ndarray:
     """Return where nothing but the row itself tells about its unit.
 
     Returns
@@ -165,7 +165,7 @@ def group_log_likelihood(
     )
 
 
-def _own_slots(rows: LikelihoodRows, grouping: Membership, chosen: np.ndarray) -> np.ndarray:
+def _own_slots(rows: LikelihoodRows, grouping: GroupingSlots, chosen: np.ndarray) -> np.ndarray:
     """Return where only the chosen rows tell about the unit, shape (chosen, slots)."""
     used = grouping.weight > 0
     if not rows.complete:
@@ -178,7 +178,7 @@ def _own_slots(rows: LikelihoodRows, grouping: Membership, chosen: np.ndarray) -
 
 def _inner_grouping(
     rows: LikelihoodRows, chosen: np.ndarray, own: dict[str, np.ndarray]
-) -> Membership | None:
+) -> GroupingSlots | None:
     """Return the grouping whose own units are integrated one by one: that with the most effects."""
     candidates = [
         item
@@ -199,8 +199,8 @@ def _effects(
     draws: LikelihoodDraws,
     chosen: np.ndarray,
     own: dict[str, np.ndarray],
-    inner: Membership | None,
-    outer: list[Membership],
+    inner: GroupingSlots | None,
+    outer: list[GroupingSlots],
 ) -> GroupEffects:
     """Return the standardised designs of the effects that are integrated out."""
     count, number = len(chosen), draws.number

@@ -10,8 +10,8 @@ from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.held_out import GroupLikelihood, group_log_likelihood
 from bayesml.posterior.leave_one_out import check_draws
 from bayesml.posterior.likelihood_rows import (
+    GroupingSlots,
     LikelihoodRows,
-    Membership,
     likelihood_draws,
     likelihood_rows,
 )
@@ -118,7 +118,7 @@ def logo(fit: Fit, grouping: str, *, seed: int = 1) -> CrossValidation:
     )
 
 
-def grouping_rows(rows: LikelihoodRows, name: str, call: str) -> Membership:
+def grouping_rows(rows: LikelihoodRows, name: str, call: str) -> GroupingSlots:
     """Return a grouping's rows by the user's name.
 
     Raises
@@ -140,7 +140,7 @@ def grouping_rows(rows: LikelihoodRows, name: str, call: str) -> Membership:
     return rows.groupings[names.index(name)]
 
 
-def rows_of_units(grouping: Membership, units: int) -> list[np.ndarray]:
+def rows_of_units(grouping: GroupingSlots, units: int) -> list[np.ndarray]:
     """Return the rows of each unit, in the order of the units."""
     row, slot = np.nonzero(grouping.weight > 0)
     unit = grouping.label[row, slot]

@@ -15,7 +15,7 @@ BLOCK = 2_000_000
 
 
 @dataclass(frozen=True)
-class Membership:
+class GroupingSlots:
     """Which units of a grouping some rows belong to.
 
     Parameters
@@ -54,7 +54,7 @@ class LikelihoodRows:
     outcome : array, shape (rows,)
     trials, offset : array, shape (rows,), or None
     x : array, shape (rows, coefficients)
-    groupings : tuple of Membership
+    groupings : tuple of GroupingSlots
     positions : array of int, shape (rows,)
         Positions of the rows in the user's table, counted from 0.
     complete : bool
@@ -67,7 +67,7 @@ class LikelihoodRows:
     trials: np.ndarray | None
     offset: np.ndarray | None
     x: np.ndarray
-    groupings: tuple[Membership, ...]
+    groupings: tuple[GroupingSlots, ...]
     positions: np.ndarray
     complete: bool = True
 
@@ -145,7 +145,7 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         if f"weight_{name}" in constant:
             weight = np.asarray(constant[f"weight_{name}"].values, dtype=float)
         groupings.append(
-            Membership(
+            GroupingSlots(
                 grouping.name,
                 name,
                 unit,

@@ -12,7 +12,7 @@ from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.diagnosis import diagnose
 from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
 from bayesml.posterior.leave_group_out import members_mark, rows_of_units
-from bayesml.posterior.likelihood_rows import LikelihoodRows, Membership, likelihood_draws
+from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows, likelihood_draws
 from bayesml.posterior.predictive_scores import CrossValidation
 from bayesml.quantities.log_likelihoods import DENSITIES
 from bayesml.records.fits import Fit
@@ -221,7 +221,7 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
         unit = np.asarray(part.units.index, dtype=np.int64).reshape(len(part.terms), -1)
         weight = np.ones(unit.shape) if part.units.weights is None else part.units.weights
         groupings.append(
-            Membership(
+            GroupingSlots(
                 grouping.name,
                 grouping.identifier,
                 unit,
