@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from bayesml.errors import FitError, did_you_mean, listed, quoted
-from bayesml.posterior.model_rows import GroupingRows, ModelRows, rows_of_fit, rows_of_model
+from bayesml.posterior.model_rows import GroupingRows, ModelRows, rows_in_fit, rows_of_model
 from bayesml.quantities.sums_of_squares import nested_squares
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
@@ -59,7 +59,7 @@ def variance_table(model: Model | Fit, grouping: str | None = None) -> pd.DataFr
     np.float64(0.18)
     """
     rows = (
-        rows_of_fit(model, "bml.variance_table") if isinstance(model, Fit) else rows_of_model(model)
+        rows_in_fit(model, "bml.variance_table") if isinstance(model, Fit) else rows_of_model(model)
     )
     _check_outcome(rows)
     chain = _chain(rows, grouping)

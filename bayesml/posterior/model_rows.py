@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.quantities.dummy_likelihoods import LIKELIHOOD_LINKS, GroupedOutcome
 from bayesml.quantities.dummy_regression import Block, membership_block, single_blocks
 from bayesml.records.fits import Fit
@@ -163,7 +164,7 @@ def unit_labels(labels: tuple[object, ...]) -> np.ndarray:
     return np.array([str(label) for label in labels], dtype=object)
 
 
-def rows_of_fit(fit: Fit, what: str) -> ModelRows:
+def rows_in_fit(fit: Fit, wanted_by: str) -> ModelRows:
     """Return the rows that a fit holds.
 
     Raises
@@ -171,35 +172,26 @@ def rows_of_fit(fit: Fit, what: str) -> ModelRows:
     FitError
         The fit was saved without its rows.
     """
-    if "constant_data" not in fit.data or "observed_data" not in fit.data:
-        raise FitError(
-            f"{what} needs the rows, and this fit was saved without them (data=False). Use the "
-            "fit as it was sampled, or save it with fit.save(path)."
-        )
-    constant = fit.data["constant_data"].to_dataset()
-    facts = fit.facts
-    y = fit.data["observed_data"].to_dataset()[facts.response_identifier].values
-    groupings = []
-    for item in facts.groupings:
-        name = item.identifier
-        groupings.append(
-            GroupingRows(
-                name=item.name,
-                labels=item.terms,
-                units=fit.posterior[f"u_{name}"].coords[name].values,
-                index=constant[f"unit_{name}"].values,
-                weights=constant[f"weight_{name}"].values if item.multiple else None,
-                terms=constant[f"terms_{name}"].values,
-                within=item.within,
-            )
-        )
+    found = fitted_rows(fit, wanted_by)
+    posterior = fit.posterior
     return ModelRows(
-        y=y,
-        trials=constant["trials"].values if "trials" in constant else None,
-        offset=constant["offset"].values if "offset" in constant else np.zeros(len(y)),
-        x=constant["x"].values if "x" in constant else np.empty((len(y), 0)),
-        coefficients=facts.coefficients,
-        groupings=tuple(groupings),
-        family=facts.family,
-        link=facts.link,
+        y=found.outcome,
+        trials=found.trials,
+        offset=found.offset,
+        x=found.predictors,
+        coefficients=fit.facts.coefficients,
+        groupings=tuple(
+            GroupingRows(
+                name=item.facts.name,
+                labels=item.facts.terms,
+                units=posterior[f"u_{item.facts.identifier}"].coords[item.facts.identifier].values,
+                index=item.index,
+                weights=item.weights,
+                terms=item.terms,
+                within=item.facts.within,
+            )
+            for item in found.groupings
+        ),
+        family=fit.facts.family,
+        link=fit.facts.link,
     )

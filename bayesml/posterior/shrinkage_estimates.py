@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bayesml.posterior.model_rows import GroupingRows, ModelRows, rows_of_fit
+from bayesml.posterior.model_rows import GroupingRows, ModelRows, rows_in_fit
 from bayesml.posterior.unit_tables import (
     UnitDraws,
     unit_attrs,
@@ -76,7 +76,7 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
     prob = checked_prob(prob)
     effects = unit_draws(fit, grouping)
     chosen = unit_draws(fit, grouping, term)
-    rows = rows_of_fit(fit, "bml.shrinkage")
+    rows = rows_in_fit(fit, "bml.shrinkage")
     own = next(item for item in rows.groupings if item.name == effects.grouping.name)
     outcome = rows.outcome("bml.shrinkage", offset=_rest(fit, rows, own.name))
     found = _unit_estimates(fit, outcome, own)
