@@ -66,8 +66,8 @@ def deletion_shift(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
     [0.707]
     """
     shift = weights @ draws - draws.mean(axis=0)
-    sd = draws.std(axis=0, ddof=1)
-    return np.divide(shift, sd, out=np.zeros_like(shift), where=sd > 0)
+    sd, moving = _spread(draws)
+    return np.divide(shift, sd, out=np.zeros_like(shift), where=moving)
 
 
 def cook_distance(draws: np.ndarray, weights: np.ndarray) -> float:
@@ -96,7 +96,13 @@ def cook_distance(draws: np.ndarray, weights: np.ndarray) -> float:
         return float("nan")
     # Correlations, since scalars of different units make a covariance hard to invert.
     shift = deletion_shift(draws, weights)
-    sd = draws.std(axis=0, ddof=1)
-    scaled = np.divide(draws - draws.mean(axis=0), sd, out=np.zeros_like(draws), where=sd > 0)
+    sd, moving = _spread(draws)
+    scaled = np.divide(draws - draws.mean(axis=0), sd, out=np.zeros_like(draws), where=moving)
     correlation = scaled.T @ scaled / (len(draws) - 1)
     return float(shift @ np.linalg.pinv(correlation, hermitian=True) @ shift) / scalars
+
+
+def _spread(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the SD of each scalar, and whether it is more than rounding leaves of a constant."""
+    sd = draws.std(axis=0, ddof=1)
+    return sd, sd > 1e-10 * np.abs(draws).max(axis=0)
