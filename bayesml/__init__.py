@@ -52,6 +52,8 @@ _MODULE_OF = {
     "r2": "bayesml.posterior.explained_variance",
     "predict": "bayesml.posterior.predictions",
     "hypothesis": "bayesml.posterior.hypotheses",
+    "contrast": "bayesml.posterior.marginal_effects",
+    "slopes": "bayesml.posterior.marginal_effects",
     "random_effects": "bayesml.posterior.unit_effects",
     "group_coefficients": "bayesml.posterior.unit_effects",
     "ranks": "bayesml.posterior.rankings",
@@ -66,6 +68,10 @@ _MODULE_OF = {
     "unit_checks": "bayesml.posterior.unit_replications",
     "residuals": "bayesml.posterior.residual_draws",
     "influence": "bayesml.posterior.group_influence",
+    "reml": "bayesml.posterior.likelihood_fits",
+    "ml": "bayesml.posterior.likelihood_fits",
+    "compare_reml": "bayesml.posterior.reml_comparison",
+    "likelihood_ratio_test": "bayesml.posterior.likelihood_ratios",
     "report": "bayesml.reporting.documents",
     # errors
     "BayesmlError": "bayesml.errors",
@@ -103,6 +109,11 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.hypotheses import hypothesis as hypothesis
     from bayesml.posterior.leave_group_out import logo as logo
     from bayesml.posterior.leave_one_out import loo as loo
+    from bayesml.posterior.likelihood_fits import ml as ml
+    from bayesml.posterior.likelihood_fits import reml as reml
+    from bayesml.posterior.likelihood_ratios import likelihood_ratio_test as likelihood_ratio_test
+    from bayesml.posterior.marginal_effects import contrast as contrast
+    from bayesml.posterior.marginal_effects import slopes as slopes
     from bayesml.posterior.median_ratios import median_odds_ratio as median_odds_ratio
     from bayesml.posterior.median_ratios import median_rate_ratio as median_rate_ratio
     from bayesml.posterior.model_comparison import compare as compare
@@ -116,6 +127,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.rankings import comparative_intervals as comparative_intervals
     from bayesml.posterior.rankings import compare_units as compare_units
     from bayesml.posterior.rankings import ranks as ranks
+    from bayesml.posterior.reml_comparison import compare_reml as compare_reml
     from bayesml.posterior.residual_draws import residuals as residuals
     from bayesml.posterior.shrinkage_estimates import shrinkage as shrinkage
     from bayesml.posterior.summaries import summary as summary

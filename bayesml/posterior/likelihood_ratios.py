@@ -1,0 +1,164 @@
+"""Likelihood-ratio tests between nested models."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2
+
+from bayesml.errors import FitError, listed, quoted
+from bayesml.posterior.likelihood_fits import LikelihoodFit
+
+
+@dataclass(frozen=True)
+class LikelihoodRatioTest:
+    """A likelihood-ratio test of a smaller against a larger model.
+
+    Parameters
+    ----------
+    smaller, larger : str
+        The formulas.
+    statistic : float
+        Difference of -2 log likelihood.
+    degrees : int
+        Difference of the numbers of parameters.
+    p_value : float
+        By the chi-square distribution with `degrees` degrees of freedom: too large where an SD
+        is tested against 0, the bound of what it may be.
+    p_value_boundary : float
+        Where one term's SD is tested against 0: by the equal mixture of chi-square distributions
+        with `degrees` - 1 and `degrees` degrees of freedom. Otherwise the same as `p_value`.
+    note : str
+        What the reader must know.
+
+    Notes
+    -----
+    Self & Liang (1987), doi:10.1080/01621459.1987.10478472; Stram & Lee (1994),
+    doi:10.2307/2533455.
+    """
+
+    smaller: str
+    larger: str
+    statistic: float
+    degrees: int
+    p_value: float
+    p_value_boundary: float
+    note: str
+
+    def __str__(self) -> str:
+        lines = [
+            f"smaller: {self.smaller}",
+            f"larger:  {self.larger}",
+            f"likelihood ratio {self.statistic:.4f} on {self.degrees} degrees of freedom, "
+            f"p = {self.p_value:.4g}",
+        ]
+        if self.p_value_boundary != self.p_value:
+            lines.append(f"p = {self.p_value_boundary:.4g} by the mixture for an SD at its bound")
+        return "\n".join([*lines, *([f"note: {self.note}"] if self.note else [])])
+
+
+def likelihood_ratio_test(smaller: LikelihoodFit, larger: LikelihoodFit) -> LikelihoodRatioTest:
+    """Test a smaller against a larger model, both fitted by maximum likelihood to the same rows.
+
+    Parameters
+    ----------
+    smaller, larger : LikelihoodFit
+        From `ml`; every model of the smaller kind must be one of the larger kind. From `reml`
+        where the fixed parts are the same.
+
+    Returns
+    -------
+    LikelihoodRatioTest
+
+    Raises
+    ------
+    FitError
+        The models are fitted to different rows or by different methods, are not nested, or REML
+        was used although their fixed parts differ.
+
+    Examples
+    --------
+    >>> import bayesml as bml
+    >>> exam = bml.load_dataset("exam")
+    >>> small = bml.ml(bml.model(exam, "normexam ~ standLRT + (1 | school)"))
+    >>> large = bml.ml(bml.model(exam, "normexam ~ standLRT + (standLRT | school)"))
+    >>> round(bml.likelihood_ratio_test(small, large).statistic, 1)
+    40.4
+    """
+    if smaller.method != larger.method:
+        raise FitError(
+            f"One model was fitted by {smaller.method} and the other by {larger.method}. Fit both "
+            "with bml.ml."
+        )
+    a, b = smaller.arrays, larger.arrays
+    if len(a.outcome) != len(b.outcome) or not np.array_equal(a.outcome, b.outcome):
+        raise FitError(
+            f"The models are fitted to different rows ({smaller.rows} and {larger.rows}) or "
+            "outcomes, so their likelihoods cannot be compared. Leave the rows with missing values "
+            "out of the table before both."
+        )
+    same_fixed = _inside(a.predictors, b.predictors) and _inside(b.predictors, a.predictors)
+    if smaller.method == "REML" and not same_fixed:
+        raise FitError(
+            "REML criteria are comparable only where the fixed parts are the same. Fit both models "
+            "with bml.ml."
+        )
+    _check_nested(smaller, larger)
+    degrees = larger.parameters - smaller.parameters
+    if degrees < 1:
+        raise FitError(
+            f"The larger model has {larger.parameters} parameters and the smaller one "
+            f"{smaller.parameters}. Give the smaller model first."
+        )
+    statistic = max(0.0, smaller.criterion - larger.criterion)
+    added = _terms(larger) - _terms(smaller)
+    p_value = float(chi2.sf(statistic, degrees))
+    boundary, note = p_value, ""
+    if added == 1:
+        lower = float(chi2.sf(statistic, degrees - 1)) if degrees > 1 else float(statistic <= 0)
+        boundary = (p_value + lower) / 2
+    elif added > 1:
+        note = (
+            f"{added} SDs are tested against 0, their bound, at once: the p-value is too large, "
+            "and no simple mixture corrects it."
+        )
+    return LikelihoodRatioTest(
+        smaller.formula, larger.formula, statistic, degrees, p_value, boundary, note
+    )
+
+
+def _terms(fit: LikelihoodFit) -> int:
+    return sum(fit.arrays.sizes)
+
+
+def _inside(columns: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether all columns are linear combinations of the others."""
+    if not columns.shape[1]:
+        return True
+    if not others.shape[1]:
+        return False
+    scale = np.linalg.norm(columns, axis=0)
+    left, *_ = np.linalg.lstsq(others, columns, rcond=None)
+    return bool((np.linalg.norm(columns - others @ left, axis=0) <= 1e-7 * scale).all())
+
+
+def _check_nested(smaller: LikelihoodFit, larger: LikelihoodFit) -> None:
+    reasons = []
+    if not _inside(smaller.arrays.predictors, larger.arrays.predictors):
+        known = set(larger.coefficients["coef"])
+        missing = [name for name in smaller.coefficients["coef"] if name not in known]
+        reasons.append(f"the larger one lacks {listed(missing or ['predictors'])}")
+    for position, name in enumerate(smaller.grouping_names):
+        if name not in larger.grouping_names:
+            reasons.append(f"the larger one lacks the grouping {quoted(name)}")
+            continue
+        at = larger.grouping_names.index(name)
+        mine, theirs = smaller.arrays.groupings[position], larger.arrays.groupings[at]
+        if mine.units != theirs.units or not np.array_equal(mine.index, theirs.index):
+            reasons.append(f"the grouping {quoted(name)} has other units in the larger one")
+        elif not _inside(mine.terms, theirs.terms):
+            reasons.append(f"the larger one lacks varying terms of {quoted(name)}")
+    if reasons:
+        raise FitError(
+            f"The models are not nested: {'; '.join(reasons)}. Compare them by AIC or BIC, or by "
+            "bml.loo of Bayesian fits."
+        )
