@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from bayesml.posterior.likelihood_fits import reml
 from bayesml.posterior.model_rows import GroupingRows, ModelRows
 from bayesml.quantities.intervals import summarise_draws
 from bayesml.quantities.unit_multiples import UnitMultiples, unit_multiples
 from bayesml.records.fits import Fit
+from bayesml.records.modelling import Model
 
 # Numbers that are summarised at a time.
 _BLOCK = 4_000_000
@@ -26,6 +27,8 @@ class PartialPooling:
         Posterior means and SDs, or estimates and standard errors.
     mean, sd, lower, upper : array, shape (units, terms)
         The units' coefficients. NaN where the source has no such number.
+    notes : tuple of str
+        What the reader must know.
     """
 
     source: str
@@ -35,6 +38,7 @@ class PartialPooling:
     sd: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,39 +94,39 @@ def partial_of_fit(
         for name, blocks in numbers.items():
             blocks.append(getattr(found, name))
     whole = summarise_draws(beta, prob)
+    units_found = {name: np.concatenate(blocks) for name, blocks in numbers.items()}
     return PartialPooling(
         "posterior means and SDs",
         whole.mean,
         whole.sd,
-        **{name: np.concatenate(blocks) for name, blocks in numbers.items()},
+        units_found["mean"],
+        units_found["sd"],
+        units_found["lower"],
+        units_found["upper"],
     )
 
 
-def partial_of_estimates(
-    coefficients: pd.DataFrame,
-    random_effects: pd.DataFrame,
-    rows: ModelRows,
-    own: GroupingRows,
-    multiples: UnitMultiples,
-    outer: list[Outer],
+def partial_of_reml(
+    model: Model, rows: ModelRows, own: GroupingRows, multiples: UnitMultiples, outer: list[Outer]
 ) -> PartialPooling:
-    """Return the units' own coefficients from point estimates, such as those of REML.
-
-    `coefficients` has `estimate` and `se` in the order of X, `random_effects` the columns
-    `grouping`, `unit`, `term` and `estimate`.
-    """
-    beta = coefficients["estimate"].to_numpy(dtype=float)
+    """Return REML's coefficients, and each unit's own ones with the best linear predictions."""
+    found = reml(model)
+    beta = found.coefficients["estimate"].to_numpy(dtype=float)
     effects = {}
     for item in rows.groupings:
-        part = random_effects[random_effects["grouping"] == item.name]
+        part = found.random_effects[found.random_effects["grouping"] == item.name]
         wide = part.pivot(index="unit", columns="term", values="estimate")
         placed = wide.reindex(index=list(item.units), columns=list(item.labels))
         effects[item.name] = placed.to_numpy(dtype=float)[None, None]
     whole = slice(0, len(own.units))
     total = _totals(beta[None, None], effects, own.name, multiples, outer, whole)[0, 0]
     unknown = np.full(total.shape, np.nan)
-    errors = coefficients["se"].to_numpy(dtype=float)
-    return PartialPooling("REML estimates", beta, errors, total, unknown, unknown, unknown)
+    errors = found.coefficients["se"].to_numpy(dtype=float)
+    notes = (
+        "REML gives the units' coefficients without intervals: pass a fit to have them.",
+        *found.notes,
+    )
+    return PartialPooling("REML estimates", beta, errors, total, unknown, unknown, unknown, notes)
 
 
 def _totals(

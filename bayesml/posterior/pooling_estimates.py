@@ -13,6 +13,7 @@ from bayesml.posterior.partial_pooling import (
     PartialPooling,
     outer_groupings,
     partial_of_fit,
+    partial_of_reml,
 )
 from bayesml.posterior.shrinkage_estimates import UNDETERMINED, unit_estimates
 from bayesml.quantities.dummy_likelihoods import GroupedOutcome, dummy_likelihood
@@ -138,7 +139,7 @@ def pooling(
     multiple = own.weights is not None
     multiples = unit_multiples(rows.x, own.index, own.terms, len(own.units), multiple)
     outer = outer_groupings(rows, own)
-    partial = _partial(model, fit, own, multiples, outer, prob)
+    partial = _partial(model, fit, rows, own, multiples, outer, prob)
     complete = dummy_likelihood(outcome, rows.x, [], 0)
     separate = _no_pooling(rows, own, outcome, multiples)
     macro = _macro(rows, own)
@@ -148,7 +149,7 @@ def pooling(
         _coefficient_frame(rows, own, multiples, complete, separate, macro, partial),
         units,
         partial.source,
-        tuple(_notes(rows, own, outer, units)),
+        (*_notes(rows, own, outer, units), *partial.notes),
     )
 
 
@@ -174,17 +175,21 @@ def _own_grouping(rows: ModelRows, grouping: str | None) -> GroupingRows:
 def _partial(
     model: Model,
     fit: Fit | None,
+    rows: ModelRows,
     own: GroupingRows,
     multiples: UnitMultiples,
     outer: list[Outer],
     prob: float,
 ) -> PartialPooling:
-    if fit is None:
+    if fit is not None:
+        _check_same(model, fit, own)
+        return partial_of_fit(fit, own, multiples, outer, prob)
+    if rows.link != "identity":
         raise FitError(
-            "Partial pooling needs a fit of the model. Use bml.pooling(model, model.fit())."
+            f"Without a fit, partial pooling comes from REML, which is for Gaussian outcomes; the "
+            f"family is {quoted(rows.family)}. Pass a fit: bml.pooling(model, model.fit())."
         )
-    _check_same(model, fit, own)
-    return partial_of_fit(fit, own, multiples, outer, prob)
+    return partial_of_reml(model, rows, own, multiples, outer)
 
 
 def _check_same(model: Model, fit: Fit, own: GroupingRows) -> None:

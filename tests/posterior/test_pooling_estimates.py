@@ -224,6 +224,29 @@ def test_counts_with_exposure_by_the_closed_form(fake_fit: MakeFit) -> None:
     assert row["macro"] == pytest.approx(rate)
 
 
+def test_without_a_fit_partial_pooling_is_reml() -> None:
+    table = bml.load_dataset("exam")
+    model = bml.two_level(table, "normexam ~ standLRT", group="school")
+    found = bml.pooling(model)
+    assert found.source == "REML estimates"
+    # By lme4, whose random effects are the units' mean residuals times their reliabilities.
+    coefficients = by_coef(found.coefficients)
+    assert coefficients["partial_pooling"].to_numpy() == pytest.approx(
+        [0.00232282, 0.56330691], abs=1e-6
+    )
+    assert coefficients["partial_pooling_se"].to_numpy() == pytest.approx(
+        [0.04035436, 0.01246796], abs=1e-6
+    )
+    residuals = table["normexam"] - 0.00232282 - 0.56330691 * table["standLRT"]
+    own = residuals.groupby(table["school"].astype(str)).agg(["mean", "size"])
+    own = own.loc[found.units["unit"].astype(str)]
+    reliability = 0.09383899 / (0.09383899 + 0.56586531 / own["size"])
+    expected = 0.00232282 + reliability * own["mean"]
+    assert found.units["partial_pooling"].to_numpy() == pytest.approx(expected, abs=1e-6)
+    assert found.units[["sd", "lower", "upper"]].isna().all(axis=None)
+    assert any(note.startswith("REML gives the units' coefficients") for note in found.notes)
+
+
 def test_the_result_prints(fake_fit: MakeFit) -> None:
     model = bml.two_level(bml.load_dataset("exam"), "normexam ~ standLRT", group="school")
     found = bml.pooling(model, fake_fit(model, draws=4))
@@ -254,7 +277,7 @@ def test_wrong_use_is_refused(fake_fit: MakeFit) -> None:
         bml.pooling(bml.model(exam, "normexam ~ standLRT"))
     women = bml.load_dataset("contraception")
     binary = bml.two_level(women, "use ~ 1", group="district", family="binomial", success="Y")
-    with pytest.raises(FitError, match=r"bml\.pooling\(model, model\.fit\(\)\)"):
+    with pytest.raises(FitError, match=r"Without a fit.*'binomial'\. Pass a fit: bml\.pooling\(mo"):
         bml.pooling(binary)
 
 
