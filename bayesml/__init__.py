@@ -54,6 +54,8 @@ _MODULE_OF = {
     "hypothesis": "bayesml.posterior.hypotheses",
     "contrast": "bayesml.posterior.marginal_effects",
     "slopes": "bayesml.posterior.marginal_effects",
+    "simple_slopes": "bayesml.posterior.interactions",
+    "significance_region": "bayesml.posterior.interactions",
     "random_effects": "bayesml.posterior.unit_effects",
     "group_coefficients": "bayesml.posterior.unit_effects",
     "ranks": "bayesml.posterior.rankings",
@@ -107,6 +109,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.group_measures import design_effect as design_effect
     from bayesml.posterior.group_measures import reliability as reliability
     from bayesml.posterior.hypotheses import hypothesis as hypothesis
+    from bayesml.posterior.interactions import significance_region as significance_region
+    from bayesml.posterior.interactions import simple_slopes as simple_slopes
     from bayesml.posterior.leave_group_out import logo as logo
     from bayesml.posterior.leave_one_out import loo as loo
     from bayesml.posterior.likelihood_fits import ml as ml
