@@ -31,7 +31,7 @@ class ModelVariances:
     Parameters
     ----------
     fixed : array, shape (draws,)
-        Variance of X beta over the rows, without the offset.
+        Variance of X beta over the rows, without the offset; divisor n - 1.
     between : array, shape (draws, groupings)
         Mean over the rows of each grouping's variance.
     level1 : array, shape (draws,)
@@ -110,9 +110,9 @@ def rights_sterba_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         labels.append((part, grouping, level))
         columns.append(values)
 
-    add("within", "", "residual", quadratic_forms(beta, _moments(split.within)))
+    add("within", "", "residual", quadratic_forms(beta, _covariance(split.within)))
     for item, piece in zip(found.groupings, split.between, strict=True):
-        add("between", "", item.facts.name, quadratic_forms(beta, _moments(piece)))
+        add("between", "", item.facts.name, quadratic_forms(beta, _covariance(piece)))
     if not split.orthogonal:
         add("between, shared", "", "", found.fixed - sum(columns))
     for place, item in enumerate(found.groupings):
@@ -194,7 +194,7 @@ def snijders_bosker_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         member = Membership(item.index, item.facts.units)
         first = np.unique(item.index, return_index=True)[1]
         means = unit_means(rows.predictors, member)[first]
-        fixed = quadratic_forms(beta, _moments(means - means.mean(axis=0)))
+        fixed = quadratic_forms(beta, _covariance(means - means.mean(axis=0)))
         rest = found.level1 * (1 / sizes).mean()
         for place, other in enumerate(found.groupings):
             if other.weights is None:
@@ -237,7 +237,7 @@ def model_variances(fit: Fit, rows: FittedRows) -> ModelVariances:
         level1 = level1 + _mean_variance(fit, item)
     between = [_mean_variance(fit, item) for item in several]
     return ModelVariances(
-        fixed=quadratic_forms(beta, _moments(centred)),
+        fixed=quadratic_forms(beta, _covariance(centred)),
         between=np.array(between).reshape(len(several), len(beta)).T,
         level1=level1,
         groupings=several,
@@ -259,6 +259,11 @@ def _mean_variance(fit: Fit, item: UnitRows) -> np.ndarray:
 def _moments(columns: np.ndarray) -> np.ndarray:
     """Return the second moments of columns, with the number of rows as the divisor."""
     return columns.T @ columns / len(columns)
+
+
+def _covariance(centred: np.ndarray) -> np.ndarray:
+    """Return the covariance of columns of mean 0, with the divisor n - 1 that software uses."""
+    return centred.T @ centred / max(1, len(centred) - 1)
 
 
 def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:

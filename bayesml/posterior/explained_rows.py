@@ -1,5 +1,7 @@
 """R2 from the effects that were drawn: Gelman & Pardoe by level, and the Bayes R2."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from bayesml.errors import FitError, quoted
@@ -21,11 +23,11 @@ def gelman_pardoe_r2(fit: Fit, rows: FittedRows) -> R2Draws:
     columns, expected, pooling = [], [], []
     for item in rows.groupings:
         errors = effect_draws(fit, item.facts)
-        fitted = _unit_predictions(fit, rows, item)
-        for place, term in enumerate(item.facts.terms):
+        for place, (term, fitted) in enumerate(_unit_predictions(fit, rows, item)):
             error = errors[:, :, place]
             unexplained = error.var(axis=1, ddof=1)
-            whole = (error + fitted[:, :, place]).var(axis=1, ddof=1)
+            fitted += error
+            whole = fitted.var(axis=1, ddof=1)
             labels.append((item.facts.name, term))
             with np.errstate(invalid="ignore", divide="ignore"):
                 columns.append(1 - unexplained / whole)
@@ -66,31 +68,31 @@ def gelman_pardoe_r2(fit: Fit, rows: FittedRows) -> R2Draws:
     )
 
 
-def _unit_predictions(fit: Fit, rows: FittedRows, item: UnitRows) -> np.ndarray:
-    """Return what predictors and larger groupings say about the units' coefficients.
+def _unit_predictions(
+    fit: Fit, rows: FittedRows, item: UnitRows
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each term, and what predictors and larger groupings say about the units' coefficients.
 
-    Returns
-    -------
-    array, shape (draws, units, terms)
+    Yields
+    ------
+    str, array of shape (draws, units)
     """
     beta = coefficient_draws(fit)
-    fitted = np.zeros((len(beta), item.facts.units, len(item.facts.terms)))
     if item.weights is not None:
-        return fitted
+        for term in item.facts.terms:
+            yield term, np.zeros((len(beta), item.facts.units))
+        return
     known = unit_predictors(rows.predictors, Membership(item.index, item.facts.units), item.terms)
-    for place in range(known.shape[1]):
-        fitted[:, :, place] = beta @ known[:, place].T
     first = np.unique(item.index, return_index=True)[1]
-    for outer in rows.groupings:
-        if outer.facts.name not in item.facts.within:
-            continue
-        effects = effect_draws(fit, outer.facts)
-        parents = outer.index[first]
-        for place, term in enumerate(item.facts.terms):
-            if term in outer.facts.terms:
-                fitted[:, :, place] += effects[:, parents, outer.facts.terms.index(term)]
-    # Constants do not matter, but would leave rounding where nothing is explained.
-    return fitted - fitted[:, :1]
+    for place, term in enumerate(item.facts.terms):
+        fitted = beta @ known[:, place].T
+        for outer in rows.groupings:
+            if outer.facts.name in item.facts.within and term in outer.facts.terms:
+                effects = effect_draws(fit, outer.facts)[:, :, outer.facts.terms.index(term)]
+                fitted += effects[:, outer.index[first]]
+        # Constants do not matter, but would leave rounding where nothing is explained.
+        fitted -= fitted[:, :1].copy()
+        yield term, fitted
 
 
 def _row_errors(fit: Fit, rows: FittedRows) -> tuple[np.ndarray, np.ndarray]:

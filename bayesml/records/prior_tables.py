@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from bayesml.quantities.cluster_measures import median_ratio
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.quantities.partition import linear_partition, varying_variance
 from bayesml.records.facts import prior_rows
@@ -94,7 +94,7 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     names = [item.name for item in resolved.groupings]
     level1 = level1_variance(resolved, draws)
     if level1 is None:
-        ratios = np.exp(np.minimum(np.sqrt(2 * between) * stats.norm.ppf(0.75), 700.0))
+        ratios = median_ratio(between)
         yield from ((f"median rate ratio {name}", ratios[:, i]) for i, name in enumerate(names))
         return
     # Which grouping contains which matters for correlations only, not for shares.

@@ -85,14 +85,39 @@ def test_marginal_and_conditional_against_simulated_outcomes(
     noise = np.random.default_rng(3).normal(0, SIGMA, size=children.shape)
     outcome = fixed[:, None] + children + schools + noise
     # About the mean of all tables: 200,000 schools' effects leave an error of 0.4 %.
-    total = ((outcome - fixed.mean()) ** 2).mean()
+    total = ((outcome - fixed.mean()) ** 2).mean() + fixed.var(ddof=1) - fixed.var()
     found = bml.r2(growth).set_index("part")
-    assert found.loc["marginal", "mean"] == pytest.approx(fixed.var() / total, rel=0.01)
+    assert found.loc["marginal", "mean"] == pytest.approx(fixed.var(ddof=1) / total, rel=0.01)
     assert found.loc["conditional", "mean"] == pytest.approx(
         1 - (noise**2).mean() / total, rel=0.01
     )
     assert found.loc["marginal", "note"] == "slopes vary: mean over rows"
     assert "Johnson 2014" in bml.r2(growth).attrs["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("formula", "values", "published"),
+    [
+        (
+            "Reaction ~ Days + (Days | Subject)",
+            {"sd_Subject": [24.74066, 5.92214], "corr_Subject": [[1, 0.06555], [0.06555, 1]]}
+            | {"sigma": 25.59180},
+            (0.2786511, 0.7992199),
+        ),
+        (
+            "Reaction ~ Days + (1 | Subject)",
+            {"sd_Subject": 37.12383, "sigma": 30.99123},
+            (0.2798856, 0.7042555),
+        ),
+    ],
+)
+def test_marginal_and_conditional_as_r_prints_them(
+    fake_fit: MakeFit, formula: str, values: dict[str, Any], published: tuple[float, float]
+) -> None:
+    # MuMIn's r.squaredGLMM at the REML estimates of lme4 1.1.
+    model = bml.model(bml.load_dataset("sleepstudy"), formula)
+    fit = fake_fit(model, draws=2, values=values | {"beta": [251.40510, 10.46729]})
+    assert bml.r2(fit)["mean"].tolist() == pytest.approx(published, abs=2e-6)
 
 
 def test_decomposition_of_three_levels_against_simulated_means(
@@ -119,6 +144,9 @@ def test_decomposition_of_three_levels_against_simulated_means(
         ("slopes", "school", "residual"): in_school - by(in_school, "child"),
     }
     simulated = {key: (values**2).mean() for key, values in variances.items()}
+    for key in simulated:
+        if key[0] in ("within", "between"):
+            simulated[key] *= len(table) / (len(table) - 1)
     simulated["residual", "", "residual"] = SIGMA**2
     total = sum(simulated.values())
     whole = found[found["of"] == "total"].set_index(["part", "grouping", "level"])["mean"]
@@ -148,9 +176,9 @@ def test_centred_predictors_give_the_published_parts(
     values = {"beta": beta, "sigma": SIGMA} | parameters("school", SCHOOL)
     found = bml.r2(fake_fit(model, draws=2, values=values), method="rights_sterba")
     # Rights & Sterba (2019), equations for predictors centred within clusters.
-    between = rows[["mean_t", "rich"]].cov(ddof=0).to_numpy()
+    between = rows[["mean_t", "rich"]].cov(ddof=1).to_numpy()
     parts = {
-        "within": 0.9**2 * rows["dev_t"].var(ddof=0),
+        "within": 0.9**2 * rows["dev_t"].var(ddof=1),
         "between": beta[2:] @ between @ beta[2:],
         "slopes": SCHOOL[1, 1] * rows["dev_t"].var(ddof=0),
         "means": SCHOOL[0, 0],
@@ -170,13 +198,13 @@ def test_crossed_groupings_own_their_predictors(table: pd.DataFrame, fake_fit: M
     values = {"beta": [0, 1.0, 0.8, 0.0], "sd_school": 0.6, "sd_area": 0.7, "sigma": 1.0}
     found = bml.r2(fake_fit(model, draws=2, values=values), method="rights_sterba")
     whole = found[found["of"] == "total"].set_index(["part", "level"])["mean"]
-    fixed = (rows["rich"] + 0.8 * rows["green"]).var(ddof=0)
+    fixed = (rows["rich"] + 0.8 * rows["green"]).var(ddof=1)
     total = fixed + 0.6**2 + 0.7**2 + 1.0
-    assert whole["between", "school"] == pytest.approx(rows["rich"].var(ddof=0) / total)
-    assert whole["between", "area"] == pytest.approx(0.64 * rows["green"].var(ddof=0) / total)
+    assert whole["between", "school"] == pytest.approx(rows["rich"].var(ddof=1) / total)
+    assert whole["between", "area"] == pytest.approx(0.64 * rows["green"].var(ddof=1) / total)
     assert whole["within", "residual"] == pytest.approx(0, abs=1e-9)
     # Crossed, but not balanced: schools and areas are correlated a little over the rows.
-    shared = 2 * 0.8 * np.cov(rows["rich"], rows["green"], ddof=0)[0, 1]
+    shared = 2 * 0.8 * np.cov(rows["rich"], rows["green"], ddof=1)[0, 1]
     assert whole["between, shared", ""] == pytest.approx(shared / total)
     assert whole.sum() == pytest.approx(1)
     assert "may be negative" in " ".join(found.attrs["notes"])
@@ -197,9 +225,9 @@ def test_explained_proportions_of_rows_and_means_against_simulation(
         + rng.normal(0, SIGMA, size=(len(table), times))
     )
     fixed = fixed_part(table)
-    expected = [fixed.var() / (fixed.var() + (error**2).mean())]
+    expected = [fixed.var(ddof=1) / (fixed.var(ddof=1) + (error**2).mean())]
     for name in ("child", "school"):
-        explained = pd.Series(fixed).groupby(table[name]).mean().var(ddof=0)
+        explained = pd.Series(fixed).groupby(table[name]).mean().var(ddof=1)
         rest = (pd.DataFrame(error).groupby(table[name]).mean() ** 2).mean(axis=None)
         expected.append(explained / (explained + rest))
     assert found["mean"].tolist() == pytest.approx(expected, rel=0.01)
@@ -222,8 +250,8 @@ def test_counts_on_the_log_scale_against_simulated_counts(
     )
     level1 = np.log1p(1 / counts.mean()) + (single**2).mean()
     random = (schools**2).mean()
-    total = fixed.var() + random + level1
-    expected = [fixed.var() / total, (fixed.var() + random) / total]
+    total = fixed.var(ddof=1) + random + level1
+    expected = [fixed.var(ddof=1) / total, (fixed.var(ddof=1) + random) / total]
     assert found["mean"].tolist() == pytest.approx(expected, rel=0.01)
     notes = " ".join(found.attrs["notes"])
     assert "log(1 + 1 / mean count)" in notes
@@ -261,7 +289,7 @@ def test_latent_scale_of_other_families(
     fit = fake_fit(
         bml.model(table, formula, **options), draws=2, values=values | {"sd_school": 0.9}
     )
-    fixed = 0.36 * table["t"].var(ddof=0)
+    fixed = 0.36 * table["t"].var(ddof=1)
     total = fixed + 0.81 + level1
     found = bml.r2(fit)
     assert found["mean"].tolist() == pytest.approx([fixed / total, (fixed + 0.81) / total])
@@ -377,7 +405,7 @@ def test_multiple_membership_counts_its_squared_weights(
     )
     values = {"beta": [0.0, 1.0], "sd_place": 2.0, "sd_school": 1.0, "sigma": 1.0}
     fit = fake_fit(model, draws=2, values=values)
-    fixed = table["t"].var(ddof=0)
+    fixed = table["t"].var(ddof=1)
     total = fixed + 4 / 2 + 1 + 1
     assert bml.r2(fit)["mean"].tolist() == pytest.approx([fixed / total, 1 - 1 / total])
     parts = bml.r2(fit, method="rights_sterba").set_index(["part", "level", "of"])["mean"]
@@ -389,7 +417,7 @@ def test_multiple_membership_counts_its_squared_weights(
     shares = np.zeros((10, 8))
     np.add.at(shares, (rows["school"].to_numpy()[:, None], index), 0.5)
     shares /= table.groupby("school").size().to_numpy()[:, None]
-    means = table.groupby("school")["t"].mean().var(ddof=0)
+    means = table.groupby("school")["t"].mean().var(ddof=1)
     rest = 1 + 4 * (shares**2).sum(axis=1).mean() + (1 / table.groupby("school").size()).mean()
     assert rows_only["mean"].iloc[1] == pytest.approx(means / (means + rest))
     assert "no predictor explains them" in " ".join(
@@ -399,7 +427,7 @@ def test_multiple_membership_counts_its_squared_weights(
 
 def test_a_model_without_groupings_has_an_r2_too(table: pd.DataFrame, fake_fit: MakeFit) -> None:
     fit = fake_fit(bml.model(table, "y ~ t"), draws=2, values={"beta": [0.0, 2.0], "sigma": 1.5})
-    expected = 4 * table["t"].var(ddof=0) / (4 * table["t"].var(ddof=0) + 2.25)
+    expected = 4 * table["t"].var(ddof=1) / (4 * table["t"].var(ddof=1) + 2.25)
     assert bml.r2(fit)["mean"].tolist() == pytest.approx([expected] * 2)
     assert bml.r2(fit, method="gelman_pardoe")["grouping"].tolist() == ["residual"]
 

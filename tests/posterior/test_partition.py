@@ -130,6 +130,25 @@ def test_growth_model_at_another_year_and_at_the_mean(growth: Model, fake_fit: M
     assert at_mean.attrs["at"] == {"year": pytest.approx(year)}
 
 
+def test_every_draw_by_hand(growth: Model, fake_fit: MakeFit) -> None:
+    fit = fake_fit(growth, draws=20)
+    shares = bml.vpc(fit, at={"year": -1.5}, draws=True)
+    common = bml.icc(fit, at={"year": -1.5}, draws=True)
+    z = np.array([1.0, -1.5])
+    posterior = fit.posterior
+    for chain, draw in ((0, 0), (1, 13)):
+        one = posterior.isel(chain=chain, draw=draw)
+        variances = {}
+        for name in ("childid", "schoolid"):
+            scaled = z * one[f"sd_{name}"].values
+            variances[name] = scaled @ one[f"corr_{name}"].values @ scaled
+        total = sum(variances.values()) + float(one["sigma"]) ** 2
+        found = shares.isel(chain=chain, draw=draw)
+        assert found.sel(grouping="childid").item() == pytest.approx(variances["childid"] / total)
+        both = common.isel(chain=chain, draw=draw).sel(grouping="childid").item()
+        assert both == pytest.approx(sum(variances.values()) / total)
+
+
 def test_one_grouping_alone(growth: Model, fake_fit: MakeFit) -> None:
     fit = fake_fit(growth, draws=2, values=EGSINGLE_GROWTH)
     found = bml.icc(fit, "childid", at={"year": 0})
