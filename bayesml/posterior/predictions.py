@@ -1,6 +1,5 @@
 """Predictions of a fit: means, outcomes and linear predictors, for units known and new."""
 
-import secrets
 from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -22,6 +21,7 @@ from bayesml.posterior.prediction_rows import (
     rows_of_fit,
     shown_groups,
 )
+from bayesml.posterior.replicated_rows import checked_seed
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.intervals import DrawSummary
 from bayesml.quantities.row_summaries import summarise_rows
@@ -171,21 +171,6 @@ def _check_kind(kind: object) -> None:
             f"kind is {quoted(str(kind))}. {did_you_mean(str(kind), KINDS)} "
             f"Allowed: {', '.join(KINDS)}."
         )
-
-
-def checked_seed(seed: int | None) -> int:
-    """Return the seed, drawn where it is None.
-
-    Raises
-    ------
-    FitError
-        It is not a whole number from 0 up.
-    """
-    if seed is None:
-        return secrets.randbelow(2**31)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FitError(f"seed is {quoted(str(seed))}. Give a whole number from 0 up, or None.")
-    return int(seed)
 
 
 def _blocks(

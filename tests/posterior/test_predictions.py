@@ -509,7 +509,7 @@ WRONG: list[tuple[str, Call, type[BayesmlError], str]] = [
      r"kind is 'means'\. Did you mean 'mean'\? Allowed: mean, outcome, linear"),
     ("gaussian", lambda f, t: bml.predict(f, t, "known", prob=1.2), FitError, r"prob is 1\.2"),
     ("gaussian", lambda f, t: bml.predict(f, t, "new", seed=-1), FitError,
-     r"seed is '-1'\. Give a whole number from 0 up, or None"),
+     r"seed is -1\. Give a whole number from 0 up, or None"),
     ("gaussian", lambda f, t: bml.predict(f, t[:3].assign(school=["s1", "q", "z"]), "known"),
      FitError, r"does not know these units of 'school': 'q', 'z', in row 2, 3\. It knows 's0', "
      r"'s1', 's10', \.\.\. \(12 in all\)\. Use groups='known or new'"),
