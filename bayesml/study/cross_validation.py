@@ -12,7 +12,12 @@ from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.diagnosis import diagnose
 from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
 from bayesml.posterior.leave_group_out import members_mark, rows_of_units
-from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows, likelihood_draws
+from bayesml.posterior.likelihood_rows import (
+    GroupingSlots,
+    LikelihoodRows,
+    likelihood_draws,
+    likelihood_rows,
+)
 from bayesml.posterior.predictive_scores import CrossValidation
 from bayesml.quantities.log_likelihoods import DENSITIES
 from bayesml.records.fits import Fit
@@ -157,10 +162,7 @@ def fit_without(
     Fit
         Units that have no other row are not in it.
     """
-    kept = np.setdiff1d(np.arange(len(model.design.response.values)), left_out)
-    resolved, design = design_of_rows(model.resolved, model.design, kept)
-    smaller = Model(model.spec, resolved, design, model.builder_notes)
-    return smaller.fit(
+    return model_without(model, left_out).fit(
         draws=draws,
         tune=tune,
         chains=chains,
@@ -169,6 +171,25 @@ def fit_without(
         engine=engine,
         progress=progress,
     )
+
+
+def model_without(model: Model, left_out: np.ndarray) -> Model:
+    """Return a model of all rows but some, with the columns, levels and priors of the whole table.
+
+    Parameters
+    ----------
+    model : Model
+    left_out : array of int
+        Positions of the rows among those of the model's design.
+
+    Returns
+    -------
+    Model
+        Units that have no other row are not in it.
+    """
+    kept = np.setdiff1d(np.arange(len(model.design.response.values)), left_out)
+    resolved, design = design_of_rows(model.resolved, model.design, kept)
+    return Model(model.spec, resolved, design, model.builder_notes)
 
 
 def held_out_scores(
@@ -245,8 +266,6 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
 
 def _unseen_rows(rows: LikelihoodRows, fit: Fit) -> LikelihoodRows:
     """Return the rows with their units as the fit numbers them, -1 for those it does not hold."""
-    from bayesml.posterior.likelihood_rows import likelihood_rows
-
     seen = likelihood_rows(fit)
     # Both number rows by their position in the user's table.
     place = np.searchsorted(rows.positions, seen.positions)
