@@ -43,9 +43,9 @@ def gelman_pardoe_r2(fit: Fit, rows: FittedRows) -> R2Draws:
     if fit.spec.family_record.level1:
         labels.append(("residual", ""))
         unexplained, mean_error = _row_errors(fit, rows)
-        whole = rows.outcome.astype(float).var(ddof=1)
-        columns.append(1 - unexplained / whole)
-        expected.append(float(1 - unexplained.mean() / whole))
+        total = float(rows.outcome.astype(float).var(ddof=1))
+        columns.append(1 - unexplained / total)
+        expected.append(float(1 - unexplained.mean() / total))
         pooling.append(float(1 - mean_error.var(ddof=1) / unexplained.mean()))
     else:
         notes.append(

@@ -14,7 +14,7 @@ from bayesml.posterior.explained_parts import (
 )
 from bayesml.posterior.explained_rows import bayes_r2, gelman_pardoe_r2
 from bayesml.posterior.fitted_rows import FittedRows, fitted_rows
-from bayesml.posterior.tidy_quantities import Quantity, quantity_draws, tidy_table
+from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.records.fits import Fit
 
 if TYPE_CHECKING:
@@ -127,5 +127,5 @@ def r2(
     elif draws:
         parts = {"part": next(iter(parts.values()))}
     attrs: dict[Hashable, Any] = {"method": method, "notes": found.notes}
-    quantity = Quantity("r2", values, parts, {}, attrs, extra)
+    quantity = LabelledQuantity("r2", values, parts, {}, attrs, extra)
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)

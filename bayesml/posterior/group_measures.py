@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_rows import UnitRows, fitted_rows
-from bayesml.posterior.tidy_quantities import Quantity, quantity_draws, tidy_table
+from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import MEAN, WHOLE, At, named_groupings, variance_shares
 from bayesml.quantities.cluster_measures import (
     effective_unit_size,
@@ -107,7 +107,7 @@ def design_effect(
     values = values.reshape(*effects.shape[:-1], -1)
     if draws:
         parts = {"part": [f"{kind} of {name}" for name, kind in labels], **parts}
-    quantity = Quantity("design_effect", values, parts, shares.cases, attrs)
+    quantity = LabelledQuantity("design_effect", values, parts, shares.cases, attrs)
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)
 
 
@@ -226,7 +226,7 @@ def reliability(
             "grouping": [item.name for item in groups for _ in range(item.units)],
             "rows": [int(size) for place in places for size in rows[place].sizes],
         }
-    quantity = Quantity(
+    quantity = LabelledQuantity(
         "reliability", np.concatenate(values, axis=-1), parts, shares.cases, shares.attrs
     )
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.evaluation_point import evaluation_point
-from bayesml.posterior.tidy_quantities import Quantity, quantity_draws, tidy_table
+from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
     MEAN,
     WHOLE,
@@ -169,7 +169,9 @@ def median_rate_ratio(
 _RATIO_CALLS = {"logit": "bml.median_odds_ratio(fit)", "log": "bml.median_rate_ratio(fit)"}
 
 
-def _median_ratio(fit: Fit, grouping: str | None, at: At | None, name: str, link: str) -> Quantity:
+def _median_ratio(
+    fit: Fit, grouping: str | None, at: At | None, name: str, link: str
+) -> LabelledQuantity:
     spec = fit.spec
     if spec.link_record.name != link:
         call = _RATIO_CALLS.get(spec.link_record.name, "bml.vpc(fit)")
@@ -186,7 +188,7 @@ def _median_ratio(fit: Fit, grouping: str | None, at: At | None, name: str, link
         cases["membership"] = (WHOLE, MEAN)
         squared = np.array([item.squared_weights for item in chosen])
         variances = variances[:, :, None, :] * np.array([np.ones(len(chosen)), squared])
-    return Quantity(
+    return LabelledQuantity(
         name.replace(" ", "_"),
         median_ratio(variances),
         {"grouping": [item.name for item in chosen]},

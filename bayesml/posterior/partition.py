@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 import pandas as pd
 
-from bayesml.posterior.tidy_quantities import Quantity, quantity_draws, tidy_table
+from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import At, named_groupings, variance_shares
 from bayesml.records.fits import Fit
 
@@ -94,7 +94,7 @@ def vpc(
     names.append("residual")
     columns.append(found.level1[..., None])
     values = np.concatenate(columns, axis=-1)
-    quantity = Quantity("vpc", values, {"grouping": names}, shares.cases, shares.attrs)
+    quantity = LabelledQuantity("vpc", values, {"grouping": names}, shares.cases, shares.attrs)
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)
 
 
@@ -173,5 +173,5 @@ def icc(
     shares = variance_shares(fit, at, scale)
     places = [i for i, item in enumerate(fit.facts.groupings) if item.name in chosen]
     values = shares.partition.correlations[..., places]
-    quantity = Quantity("icc", values, {"grouping": chosen}, shares.cases, shares.attrs)
+    quantity = LabelledQuantity("icc", values, {"grouping": chosen}, shares.cases, shares.attrs)
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Quantity:
+class LabelledQuantity:
     """Draws of a quantity, with the labels of its parts and the cases for which it is computed.
 
     Parameters
@@ -43,12 +43,12 @@ class Quantity:
     extra: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-def tidy_table(quantity: Quantity, prob: float) -> pd.DataFrame:
+def tidy_table(quantity: LabelledQuantity, prob: float) -> pd.DataFrame:
     """Return one row per case and part: its labels, then `mean` ... `upper`.
 
     Parameters
     ----------
-    quantity : Quantity
+    quantity : LabelledQuantity
     prob : float
         Posterior probability of the equal-tailed interval.
 
@@ -75,7 +75,7 @@ def tidy_table(quantity: Quantity, prob: float) -> pd.DataFrame:
     return table
 
 
-def quantity_draws(fit: Fit, quantity: Quantity) -> "xr.DataArray":
+def quantity_draws(fit: Fit, quantity: LabelledQuantity) -> "xr.DataArray":
     """Return the draws, dims chain, draw, the cases, and the parts."""
     import xarray as xr
 
