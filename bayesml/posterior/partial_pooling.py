@@ -93,12 +93,13 @@ def partial_of_fit(
         found = summarise_draws(_totals(beta, effects, own.name, multiples, outer, part), prob)
         for name, blocks in numbers.items():
             blocks.append(getattr(found, name))
-    whole = summarise_draws(beta, prob)
     units_found = {name: np.concatenate(blocks) for name, blocks in numbers.items()}
     return PartialPooling(
         "posterior means and SDs",
-        whole.mean,
-        whole.sd,
+        beta.mean(axis=(0, 1)),
+        beta.reshape(chains * draws, -1).std(axis=0, ddof=1)
+        if beta.size and chains * draws > 1
+        else np.full(beta.shape[2], np.nan),
         units_found["mean"],
         units_found["sd"],
         units_found["lower"],

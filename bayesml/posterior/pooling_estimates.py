@@ -226,8 +226,8 @@ def _no_pooling(
 
 def _macro(rows: ModelRows, own: GroupingRows) -> DummyFit | None:
     """Return the regression of the units' means; None where counts are shared between units."""
-    x = np.column_stack([own.mean(column) for column in rows.x.T]) if rows.x.size else rows.x[:0]
     units = len(own.units)
+    x = np.array([own.mean(column) for column in rows.x.T]).reshape(-1, units).T
     ones, nothing = np.ones(units), np.zeros(units)
     if rows.link == "identity":
         outcome = GroupedOutcome(own.mean(rows.y - rows.offset), "identity", ones, nothing)

@@ -32,9 +32,10 @@ def shrinkage_plot(
 
     Each unit is a line from its estimate without pooling (open) to that of partial pooling
     (filled); units with few rows, which are drawn the farthest, stand at the bottom. The dashed
-    line is complete pooling. Of two varying terms a last panel shows both coefficients of each
-    unit, joined by an arrow. Estimates that are infinite or not determined have no line, and far
-    outliers lie beyond the axis; its label says how many.
+    line is complete pooling, which is a bar of its own in each unit where predictors of the units
+    are part of their coefficients. Of two varying terms a last panel shows both coefficients of
+    each unit, joined by an arrow. Estimates that are infinite or not determined have no line, and
+    far outliers lie beyond the axis; its label says how many.
 
     Parameters
     ----------
@@ -111,7 +112,10 @@ def _lines(axes: "Axes", columns: dict[str, np.ndarray]) -> None:
         own[finite], rows[finite], 10, facecolors="white", edgecolors=INK, lw=0.7, zorder=3
     )
     axes.scatter(pooled, rows, 10, ACCENT, edgecolors="white", lw=0.2, zorder=4)
-    axes.plot(line, rows, color=INK, lw=0.8, ls=(0, (3, 2)), zorder=1)
+    if np.ptp(line) > 0:  # predictors of the units set each at a place of its own
+        axes.scatter(line, rows, 30, INK, marker="|", lw=0.9, zorder=2)
+    else:
+        axes.axvline(float(line[0]), color=INK, lw=0.8, ls=(0, (3, 2)), zorder=1)
     axes.set_ylim(-1, len(own))
     low, high = axis_limits(own, np.concatenate([pooled, line]))
     axes.set_xlim(low, high)
@@ -169,5 +173,5 @@ def _words(comparison: PoolingComparison, shown: int, units: int) -> str:
     some = f"{shown} of {units:,} units" if shown < units else f"all {units} units"
     return (
         f"{shortened(comparison.grouping, 24)}: {some} (rows), from no pooling (open) to partial "
-        "pooling (filled); dashed: complete pooling"
+        "pooling (filled); dashed or bars: complete pooling"
     )
