@@ -156,10 +156,10 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
     core_first = int(unit_column[eliminated])
     core_size = int(unit_column[-1]) - core_first
     if core_size > LARGEST_CORE:
-        names = len(order) - number_eliminated
+        count = len(order) - number_eliminated
         raise TooLarge(
-            f"{core_size:,} random effects of {names} groupings that are linked through common "
-            f"rows would have to stand in one dense matrix, and {LARGEST_CORE:,} is the limit"
+            f"{core_size:,} random effects of {count} grouping{'s' * (count > 1)} that are linked "
+            f"through common rows would have to stand in one dense matrix, and {LARGEST_CORE:,} is the limit"
         )
     links = _links(order, number_eliminated, meetings, first_unit, unit_group, sizes)
     total = int(links.front_start[-1])
