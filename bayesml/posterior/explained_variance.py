@@ -42,10 +42,10 @@ def r2(
 ) -> "pd.DataFrame | xr.DataArray":
     """Return R2: how much of the variance predictors and groupings explain.
 
-    With f = Var(X beta) over the rows (divisor n - 1), s2_g the mean over the rows of z' Sigma_g z, and e the
-    level-1 variance (sigma^2; pi^2 / 3, 1 or pi^2 / 6 on the latent scale of logit, probit and
-    cloglog; log(1 + 1 / mean count) for counts; plus the variance of groupings with one row a
-    unit):
+    With f = Var(X beta) over the rows (divisor n - 1), s2_g the mean over the rows of
+    z' Sigma_g z, and e the level-1 variance (sigma^2; pi^2 / 3, 1 or pi^2 / 6 on the latent scale
+    of logit, probit and cloglog; log(1 + 1 / mean count) for counts; plus the variance of groupings
+    with one row a unit):
 
     ``"nakagawa"``
         ``marginal`` f / (f + sum s2 + e) and ``conditional`` (f + sum s2) / (f + sum s2 + e).

@@ -135,10 +135,10 @@ def unit_means(columns: np.ndarray, membership: Membership) -> np.ndarray:
     """Return the mean of each row's unit, shape (rows, columns)."""
     index, units = membership.index, membership.units
     counts = np.maximum(np.bincount(index, minlength=units), 1)
-    means = np.column_stack(
-        [np.bincount(index, column, minlength=units) / counts for column in columns.T]
-    )
-    return means[index]
+    found = np.empty_like(columns, dtype=float)
+    for number, column in enumerate(columns.T):
+        found[:, number] = (np.bincount(index, column, minlength=units) / counts)[index]
+    return found
 
 
 def _fit_together(

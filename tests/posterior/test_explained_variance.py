@@ -425,6 +425,58 @@ def test_multiple_membership_counts_its_squared_weights(
     )
 
 
+@pytest.mark.parametrize("method", METHODS[:4])
+def test_without_predictors_nothing_is_explained_by_them(
+    table: pd.DataFrame, fake_fit: MakeFit, method: str
+) -> None:
+    for formula, options in (
+        ("y ~ 1 + (1 | child) + (1 | school)", {}),
+        ("y ~ 0 + (1 | school) + (1 | area)", {}),
+        ("grade ~ 1 + (1 | area)", {"family": "ordinal", "categories": ["low", "mid", "high"]}),
+    ):
+        found = bml.r2(fake_fit(bml.model(table, formula, **options), draws=3), method=method)
+        if method == "nakagawa":
+            assert found["mean"].iloc[0] == 0 < found["mean"].iloc[1] < 1
+        elif method == "rights_sterba":
+            chosen = found[found["part"].isin(["within", "between", "between, shared"])]
+            assert len(chosen) > 1
+            assert (chosen["mean"] == 0).all()
+        elif method == "snijders_bosker":
+            assert (found["mean"] == 0).all()
+        else:
+            assert (found["mean"].iloc[-2] if options == {} else found["mean"].iloc[0]) == 0
+
+
+def test_bayes_r2_against_simulated_counts(table: pd.DataFrame, fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(31)
+    u = 0.6 * rng.normal(size=(10, 1))
+    model = bml.two_level(table, "n ~ t", group="school", family="poisson")
+    fit = fake_fit(model, draws=2, values={"beta": [0.8, 0.5], "u_school": u})
+    mean = np.exp(0.8 + 0.5 * table["t"] + u[table["school"], 0]).to_numpy()[:, None]
+    counts = rng.poisson(mean, size=(len(table), 40_000))
+    unexplained = ((counts - mean) ** 2).mean(axis=0).mean()
+    expected = mean.var(ddof=1) / (mean.var(ddof=1) + unexplained)
+    assert bml.r2(fit, method="bayes")["mean"].iloc[0] == pytest.approx(expected, rel=0.01)
+
+
+def test_levels_against_simulated_effects(table: pd.DataFrame, fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(32)
+    model = bml.model(table, "y ~ rich + (1 | child) + (1 | school)")
+    child = 0.5 * rng.normal(size=(2, 10_000, 60, 1))
+    school = 0.7 * rng.normal(size=(2, 10_000, 10, 1))
+    values = {"beta": [0.0, 0.9], "u_child": child, "u_school": school}
+    found = bml.r2(fake_fit(model, draws=10_000, values=values), method="gelman_pardoe")
+    expected = found.set_index("grouping")["expected"]
+    rich = table.groupby("school")["rich"].first()
+    schools = 0.81 * rich.var()
+    assert expected["school"] == pytest.approx(schools / (schools + 0.49), rel=0.01)
+    # Children of one school share its effect.
+    parent = table.groupby("child")["school"].first().to_numpy()
+    shares = np.bincount(parent) / 60
+    between = 0.81 * rich[parent].var() + 0.49 * (1 - (shares**2).sum()) * 60 / 59
+    assert expected["child"] == pytest.approx(between / (between + 0.25), rel=0.01)
+
+
 def test_a_model_without_groupings_has_an_r2_too(table: pd.DataFrame, fake_fit: MakeFit) -> None:
     fit = fake_fit(bml.model(table, "y ~ t"), draws=2, values={"beta": [0.0, 2.0], "sigma": 1.5})
     expected = 4 * table["t"].var(ddof=1) / (4 * table["t"].var(ddof=1) + 2.25)
