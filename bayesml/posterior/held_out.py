@@ -86,8 +86,8 @@ def rows_likelihood(
         weight = (grouping.weight[chosen] * ~known[grouping.identifier])[alone]
         z = grouping.terms[chosen][alone]
         if weight.any():
-            loaded = np.einsum("iq,sqr->isr", z, draws.factors[grouping.identifier])
-            variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=-1)
+            loaded = _loaded(z, draws.factors[grouping.identifier])
+            variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=1)
     found = np.empty_like(eta)
     found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])
     found[alone] = integrated_rows(
@@ -209,18 +209,23 @@ def _effects(
     if inner is not None:
         slots = own[inner.identifier][:, 0]
         _, unit[slots] = np.unique(inner.label[chosen[slots], 0], return_inverse=True)
-        loaded = np.einsum("iq,sqr->irs", inner.terms[chosen], draws.factors[inner.identifier])
-        design = loaded * slots[:, None, None]
+        terms = inner.terms[chosen] * slots[:, None]
+        design = _loaded(terms, draws.factors[inner.identifier])
     columns = [np.zeros((count, 0, number))]
     for grouping in outer:
         slots = own[grouping.identifier]
         if not slots.any():
             continue
-        loaded = np.einsum(
-            "iq,sqr->irs", grouping.terms[chosen], draws.factors[grouping.identifier]
-        )
+        loaded = _loaded(grouping.terms[chosen], draws.factors[grouping.identifier])
         for label in np.unique(grouping.label[chosen][slots]):
             here = (grouping.label[chosen] == label) & slots
             weight = (grouping.weight[chosen] * here).sum(axis=1)
             columns.append(loaded * weight[:, None, None])
     return GroupEffects(unit, design, np.concatenate(columns, axis=1))
+
+
+def _loaded(terms: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Return Z L, shape (rows, terms, draws)."""
+    rows, size = terms.shape
+    flat = np.moveaxis(factors, 0, 2).reshape(size, -1)
+    return (terms @ flat).reshape(rows, size, len(factors))

@@ -206,7 +206,7 @@ class _System:
         pull = by_unit(inner * slope[:, None])
         shared = np.einsum("ias,ibs,is->sab", outer, outer, curvature, optimize=True)
         shared += np.eye(number)
-        push = np.einsum("ias,is->sa", outer, slope)
+        push = (outer * slope[:, None]).sum(axis=0).T
         if point is not None:
             pull = pull - point.inner
             push = push - point.outer.T
@@ -229,8 +229,15 @@ class _System:
 
 def _shift(effects: GroupEffects, point: _Point) -> np.ndarray:
     """Return what standardised effects add to the linear predictor, shape (rows, draws)."""
-    own = np.einsum("iqs,iqs->is", effects.inner, point.inner[effects.unit])
-    return own + np.einsum("ias,as->is", effects.outer, point.outer)
+    return _loading(effects.inner, point.inner[effects.unit]) + _loading(effects.outer, point.outer)
+
+
+def _loading(design: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the sum over effects of design (rows, effects, draws) times values."""
+    total = np.zeros((len(design), design.shape[2]))
+    for number in range(design.shape[1]):
+        total += design[:, number] * values[..., number, :]
+    return total
 
 
 def _squares(point: _Point) -> np.ndarray:
@@ -285,7 +292,7 @@ def _inner_integral(
     for chosen in product(range(len(nodes)), repeat=terms):
         node = nodes[list(chosen)]
         at = centre + np.moveaxis(span @ node, 1, 2)
-        values = likelihood(eta + np.einsum("iqs,iqs->is", effects.inner, at[effects.unit]))
+        values = likelihood(eta + _loading(effects.inner, at[effects.unit]))
         added = belongs @ values - 0.5 * (at**2).sum(axis=1)
         added += 0.5 * (node**2).sum() + log_weights[list(chosen)].sum()
         total = np.logaddexp(total, added)
@@ -303,7 +310,7 @@ def _at_outer(
 ) -> np.ndarray:
     """Return log p(y, v) at the outer effects v = mode + `away` (effects, draws), prior and all."""
     outer = mode.outer + away
-    shifted = eta + np.einsum("ias,as->is", effects.outer, outer)
+    shifted = eta + _loading(effects.outer, outer)
     # The inner modes follow the outer effects.
     centre = mode.inner - np.einsum("msqa,as->mqs", system.tie, away)
     inner = _inner_integral(likelihood, shifted, effects, centre, system)
