@@ -59,8 +59,8 @@ _MODULE_OF = {
     "random_effects": "bayesml.posterior.unit_effects",
     "group_coefficients": "bayesml.posterior.unit_effects",
     "ranks": "bayesml.posterior.rankings",
-    "comparative_intervals": "bayesml.posterior.rankings",
-    "compare_units": "bayesml.posterior.rankings",
+    "comparative_intervals": "bayesml.posterior.unit_comparisons",
+    "compare_units": "bayesml.posterior.unit_comparisons",
     "shrinkage": "bayesml.posterior.shrinkage_estimates",
     "pooling": "bayesml.posterior.pooling_estimates",
     "PoolingComparison": "bayesml.posterior.pooling_estimates",
@@ -128,13 +128,13 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.predictions import predict as predict
     from bayesml.posterior.predictive_checks import posterior_checks as posterior_checks
     from bayesml.posterior.prior_sensitivity import sensitivity as sensitivity
-    from bayesml.posterior.rankings import comparative_intervals as comparative_intervals
-    from bayesml.posterior.rankings import compare_units as compare_units
     from bayesml.posterior.rankings import ranks as ranks
     from bayesml.posterior.reml_comparison import compare_reml as compare_reml
     from bayesml.posterior.residual_draws import residuals as residuals
     from bayesml.posterior.shrinkage_estimates import shrinkage as shrinkage
     from bayesml.posterior.summaries import summary as summary
+    from bayesml.posterior.unit_comparisons import comparative_intervals as comparative_intervals
+    from bayesml.posterior.unit_comparisons import compare_units as compare_units
     from bayesml.posterior.unit_effects import group_coefficients as group_coefficients
     from bayesml.posterior.unit_effects import random_effects as random_effects
     from bayesml.posterior.unit_replications import unit_checks as unit_checks

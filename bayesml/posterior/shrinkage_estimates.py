@@ -99,7 +99,7 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
         note=notes,
     )
     said = [_missing_note(chosen, notes)] if (notes != "").any() else []
-    table.attrs = unit_attrs(fit, effects.grouping, prob, said)
+    table.attrs = unit_attrs(fit, effects, prob, said)
     table.attrs["overall"] = _overall(chosen, numbers.mean, estimates)
     return table
 

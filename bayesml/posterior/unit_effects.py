@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayesml.errors import listed
 from bayesml.posterior.unit_tables import (
+    At,
     UnitDraws,
     as_unit_array,
     scope_notes,
@@ -28,17 +29,25 @@ def random_effects(
     fit: Fit,
     grouping: str,
     term: str | None = ...,
+    at: At | None = ...,
     prob: float = ...,
     draws: Literal[False] = ...,
 ) -> pd.DataFrame: ...
 @overload
 def random_effects(
-    fit: Fit, grouping: str, term: str | None = ..., prob: float = ..., *, draws: Literal[True]
+    fit: Fit,
+    grouping: str,
+    term: str | None = ...,
+    at: At | None = ...,
+    prob: float = ...,
+    *,
+    draws: Literal[True],
 ) -> "xr.DataArray": ...
 def random_effects(
     fit: Fit,
     grouping: str,
     term: str | None = None,
+    at: At | None = None,
     prob: float = 0.89,
     draws: bool = False,
 ) -> "pd.DataFrame | xr.DataArray":
@@ -51,6 +60,9 @@ def random_effects(
         Name of the grouping.
     term : str, optional
         One varying term, such as ``"Intercept"``; None is every term.
+    at : mapping of str to number or str, optional
+        Values of covariates, ``{"year": 0}``, as in `vpc`: the terms of a unit are added up to its
+        whole deviation for rows with these values, in place of each term by itself.
     prob : float
         Posterior probability of the equal-tailed interval.
     draws : bool
@@ -63,13 +75,13 @@ def random_effects(
         deviation), `lower`, `upper`, on the scale of the linear predictor per unit of the term,
         and `rows`, the number of rows of the unit (missing where the fit was saved without rows).
         Multiple membership adds `weight`, the sum of the unit's weights over the rows. Attributes:
-        `grouping`, `prob`, `interval`, `link`, `notes`. The DataArray has the dims chain, draw,
-        unit, term.
+        `grouping`, `prob`, `interval`, `link`, `notes`, and `at` where it was given. The DataArray
+        has the dims chain, draw, unit, term.
 
     Raises
     ------
     FitError
-        There is no such grouping or term, or `prob` is not between 0 and 1.
+        There is no such grouping or term, `at` cannot be used, or `prob` is not between 0 and 1.
 
     Notes
     -----
@@ -83,7 +95,7 @@ def random_effects(
     >>> fit = bml.two_level(exam, "normexam ~ 1", group="school").fit()  # doctest: +SKIP
     >>> bml.random_effects(fit, "school").sort_values("mean")  # doctest: +SKIP
     """
-    effects = unit_draws(fit, grouping, term)
+    effects = unit_draws(fit, grouping, term, at)
     if draws:
         return as_unit_array(fit, effects, effects.values, "random_effects")
     table = unit_table(
@@ -91,7 +103,7 @@ def random_effects(
         **vars(unit_summaries(effects.values, prob)),
         **unit_columns(fit, effects.grouping),
     )
-    table.attrs = unit_attrs(fit, effects.grouping, prob, scope_notes(effects.grouping))
+    table.attrs = unit_attrs(fit, effects, prob, scope_notes(effects.grouping))
     return table
 
 
@@ -179,7 +191,7 @@ def group_coefficients(
         **unit_columns(fit, effects.grouping),
     )
     notes = _coefficient_notes(fit, effects, places)
-    table.attrs = unit_attrs(fit, effects.grouping, prob, notes)
+    table.attrs = unit_attrs(fit, effects, prob, notes)
     return table
 
 

@@ -1,13 +1,14 @@
 """Draws and tables of the units of a grouping, labelled with the user's names."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, listed, nearest, quoted
+from bayesml.posterior.evaluation_point import evaluation_point
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.intervals import DrawSummary, summarise_draws
 from bayesml.records.facts import GroupingFacts
@@ -15,6 +16,8 @@ from bayesml.records.fits import Fit
 
 if TYPE_CHECKING:
     import xarray as xr
+
+At = Mapping[str, object]
 
 # Numbers that are summarised at a time.
 _BLOCK = 4_000_000
@@ -32,12 +35,15 @@ class UnitDraws:
     terms : tuple of str
     values : array, shape (chains, draws, units, terms)
         On the scale of the linear predictor, per unit of the term.
+    at : mapping of str to float or str
+        Covariates at which the terms of each unit are added up to one; empty where they are not.
     """
 
     grouping: GroupingFacts
     units: np.ndarray
     terms: tuple[str, ...]
     values: np.ndarray
+    at: Mapping[str, float | str] = field(default_factory=dict)
 
     def position(self, unit: object) -> int:
         """Return the position of a unit by its label.
@@ -58,17 +64,19 @@ class UnitDraws:
         )
 
 
-def unit_draws(fit: Fit, grouping: str, term: str | None = None) -> UnitDraws:
-    """Return the draws of the effects of a grouping, of all terms or of one.
+def unit_draws(fit: Fit, grouping: str, term: str | None = None, at: At | None = None) -> UnitDraws:
+    """Return the draws of the effects of a grouping: all terms, one, or their sum at covariates.
 
     Raises
     ------
     FitError
-        There is no such grouping, or no such term.
+        There is no such grouping or term, or `at` cannot be used.
     """
     facts = found_grouping(fit, grouping)
     effects = fit.posterior[f"u_{facts.identifier}"].transpose("chain", "draw", ...)
-    values = effects.values
+    units, values = effects.coords[facts.identifier].values, effects.values
+    if at is not None:
+        return _summed(fit, facts, units, values, term, at)
     terms = facts.terms
     if term is not None:
         if term not in terms:
@@ -78,7 +86,33 @@ def unit_draws(fit: Fit, grouping: str, term: str | None = None) -> UnitDraws:
             )
         values = values[..., [terms.index(term)]]
         terms = (term,)
-    return UnitDraws(facts, effects.coords[facts.identifier].values, terms, values)
+    return UnitDraws(facts, units, terms, values)
+
+
+def _summed(
+    fit: Fit,
+    facts: GroupingFacts,
+    units: np.ndarray,
+    values: np.ndarray,
+    term: str | None,
+    at: At,
+) -> UnitDraws:
+    """Return z' u of each unit: its whole deviation for rows with these covariates."""
+    if term is not None:
+        raise FitError(
+            "term names one term, and at adds all of them up for rows with these covariates. Give "
+            "one of the two."
+        )
+    if facts.terms == ("Intercept",):
+        raise FitError(
+            f"Only the intercept varies over {facts.name}, so its units differ by the same "
+            "everywhere. Leave at out."
+        )
+    point = evaluation_point(fit, at)
+    row = point.terms[facts.name]
+    chosen = ", ".join(f"{name} = {value}" for name, value in at.items())
+    label = f"at {chosen or 'the means of the covariates'}"
+    return UnitDraws(facts, units, (label,), (values @ row)[..., None], dict(point.at))
 
 
 def found_grouping(fit: Fit, name: str) -> GroupingFacts:
@@ -102,7 +136,8 @@ def unit_columns(fit: Fit, grouping: GroupingFacts) -> dict[str, pd.Series]:
 
     A fit that was saved without its rows gives missing values.
     """
-    constant = fit.data["constant_data"].to_dataset() if "constant_data" in fit.data else None
+    held = "constant_data" in fit.data.children
+    constant = fit.data["constant_data"].to_dataset() if held else None
     name = f"unit_{grouping.identifier}"
     if constant is None or name not in constant:
         missing = pd.Series(np.full(grouping.units, pd.NA), dtype="Int64")
@@ -194,13 +229,14 @@ def as_unit_array(fit: Fit, effects: UnitDraws, values: np.ndarray, name: str) -
 
 
 def unit_attrs(
-    fit: Fit, grouping: GroupingFacts, prob: float, notes: Sequence[str]
+    fit: Fit, effects: UnitDraws, prob: float, notes: Sequence[str]
 ) -> dict[Hashable, Any]:
     """Return the attributes of a table of units."""
-    return {
-        "grouping": grouping.name,
+    attrs: dict[Hashable, Any] = {
+        "grouping": effects.grouping.name,
         "prob": float(prob),
         "interval": interval_words(prob),
         "link": fit.facts.link,
         "notes": list(notes),
     }
+    return attrs | ({"at": dict(effects.at)} if effects.at else {})
