@@ -158,8 +158,8 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
     if core_size > LARGEST_CORE:
         count = len(order) - number_eliminated
         raise TooLarge(
-            f"{core_size:,} random effects of {count} grouping{'s' * (count > 1)} that are linked "
-            f"through common rows would have to stand in one dense matrix, and {LARGEST_CORE:,} is the limit"
+            f"{core_size:,} random effects of {count} grouping{'s' * (count > 1)}, linked through "
+            f"common rows, would have to stand in one dense matrix: the limit is {LARGEST_CORE:,}"
         )
     links = _links(order, number_eliminated, meetings, first_unit, unit_group, sizes)
     total = int(links.front_start[-1])

@@ -205,8 +205,8 @@ def test_a_large_core_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(TooLarge) as caught:
         eliminate(layout.fixed, layout.groupings)
     assert str(caught.value) == (
-        "17 random effects of 2 groupings that are linked through common rows would have to "
-        "stand in one dense matrix, and 16 is the limit"
+        "17 random effects of 2 groupings, linked through common rows, would have to stand in one "
+        "dense matrix: the limit is 16"
     )
 
 
@@ -217,7 +217,7 @@ def test_a_core_of_one_grouping_is_refused_in_the_singular(
     layout = _crossed((30, 12), 200)
     with pytest.raises(TooLarge) as caught:
         eliminate(layout.fixed, layout.groupings)
-    assert "12 random effects of 1 grouping " in str(caught.value)
+    assert "12 random effects of 1 grouping, " in str(caught.value)
 
 
 def test_too_many_meetings_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
