@@ -51,8 +51,8 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
         `sd`, `lower`, `upper` of the random effect; `shrinkage`; `rows`; and `note`, which says
         where the estimate without pooling is infinite (all outcomes of a unit are 0) or not
         determined; its shrinkage is then missing. The attribute `overall` holds the shrinkage of
-        each term over all units: 1 - sum(mean * no_pooling) / sum(no_pooling^2), which does not
-        suffer from single estimates near 0.
+        each term over all units, 1 - sum(w * mean * no_pooling) / sum(w * no_pooling^2) with
+        w = 1 / no_pooling_se^2, which does not suffer from single estimates near 0.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
     )
     said = [_missing_note(chosen, notes)] if (notes != "").any() else []
     table.attrs = unit_attrs(fit, effects, prob, said)
-    table.attrs["overall"] = _overall(chosen, numbers.mean, estimates)
+    table.attrs["overall"] = _overall(chosen, numbers.mean, estimates, errors)
     return table
 
 
@@ -172,11 +172,15 @@ def _missing_note(chosen: UnitDraws, notes: np.ndarray) -> str:
     )
 
 
-def _overall(chosen: UnitDraws, means: np.ndarray, estimates: np.ndarray) -> dict[str, float]:
+def _overall(
+    chosen: UnitDraws, means: np.ndarray, estimates: np.ndarray, errors: np.ndarray
+) -> dict[str, float]:
+    """Return the shrinkage of each term over all units, each weighing by its information."""
     found = {}
     for place, label in enumerate(chosen.terms):
-        finite = np.isfinite(estimates[:, place])
-        own, pooled = estimates[finite, place], means[finite, place]
+        usable = np.isfinite(estimates[:, place]) & (errors[:, place] > 0)
+        own = estimates[usable, place] / errors[usable, place]
+        pooled = means[usable, place] / errors[usable, place]
         size = float(own @ own)
         found[label] = 1 - float(pooled @ own) / size if size > 0 else float("nan")
     return found

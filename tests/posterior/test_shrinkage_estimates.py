@@ -37,7 +37,7 @@ def test_a_varying_intercept_shrinks_by_one_minus_its_reliability(fake_fit: Make
     assert found["shrinkage"].to_numpy() == pytest.approx(1 - reliability)
     assert found["rows"].tolist() == size.tolist()
     assert (found["note"] == "").all()
-    overall = 1 - (reliability * own**2).sum() / (own**2).sum()
+    overall = 1 - (size * reliability * own**2).sum() / (size * own**2).sum()
     assert found.attrs["overall"] == {"Intercept": pytest.approx(overall)}
 
 
