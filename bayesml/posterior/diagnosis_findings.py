@@ -305,7 +305,7 @@ def _sd_remedy(fit: Fit, label: str) -> str:
     """Return what helps a parameter of a grouping, in words that can be pasted."""
     grouping, term = grouping_of(fit, label)
     if grouping is None:
-        return "look at the traces, or give the SDs tighter priors"
+        return "look at the traces or give the SDs tighter priors"
     ways = [f"give its SD a tighter prior ({tighter_prior(fit, grouping, term)})"]
     if drawn_by_nuts(fit):
         other = "non-centred" if grouping.centred else "centred"

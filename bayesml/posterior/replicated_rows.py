@@ -178,11 +178,17 @@ def replications(
         for grouping in checked.rows.groupings
         if units == NEW or one_row_a_unit(grouping)
     ]
-    size = max(1, _BLOCK // len(checked.outcome))
-    for start in range(0, checked.draws.number, size):
-        draws = with_new_effects(checked.draws.take(slice(start, start + size)), redrawn, rng)
+    for block in draw_blocks(checked):
+        draws = with_new_effects(block, redrawn, rng)
         eta = predictors_of(checked, draws)
         yield Replications(draws, simulated_outcomes(checked, draws, eta, rng), eta)
+
+
+def draw_blocks(checked: CheckedRows) -> Iterator[ChosenDraws]:
+    """Yield the draws a few at a time, so that draws by rows stay in bounds."""
+    size = max(1, _BLOCK // len(checked.outcome))
+    for start in range(0, checked.draws.number, size):
+        yield checked.draws.take(slice(start, start + size))
 
 
 def one_row_a_unit(grouping: UnitRows) -> bool:

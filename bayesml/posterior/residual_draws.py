@@ -5,13 +5,14 @@ import pandas as pd
 
 from bayesml.posterior.replicated_rows import (
     DRAWS,
-    SAME,
     CheckedRows,
     checked_rows,
     checked_seed,
+    chosen_places,
+    draw_blocks,
     outcome_moments,
     predictors_of,
-    replications,
+    simulated_outcomes,
 )
 from bayesml.posterior.summaries import interval_words
 from bayesml.posterior.unit_replications import UnitMembers, checked_grouping
@@ -37,7 +38,13 @@ def residuals(
     its units, `residual` is the posterior mean of y - m and `standardised` that of (y - m) / s.
     Units: `residual` is the posterior mean of the random effect u, and
     `standardised` = E(u) / sqrt(E(sd^2) - Var(u)), the posterior mean over what its SD would be
-    among units like this one (the diagnostic standard error), standard normal under the model.
+    among units like this one (the diagnostic standard error), standard normal where a Gaussian
+    model holds.
+
+    Posterior means lie nearer to the fitted values, or to 0, than the truth does, the more so the
+    fewer rows a unit has. `realised` and `quantile` come from one draw of the parameters and
+    effects, chosen by the seed: they are standard normal where the model holds, also with two
+    rows a unit (Yuan & Johnson 2012).
 
     Parameters
     ----------
@@ -45,25 +52,28 @@ def residuals(
     level : str or None
         Name of a grouping; None is the rows.
     draws : int
-        Rows only: number of draws used, evenly spaced over all draws.
+        Rows only: number of draws used for the posterior means, evenly spaced over all draws, and
+        of replications for `quantile`.
     prob : float
         Units only: posterior probability of the equal-tailed interval of u.
     seed : int or None
-        Rows only: seed of the replications behind `quantile`; None draws one.
+        Chooses the one draw, and replicates from it; None draws a seed.
 
     Returns
     -------
     DataFrame
         Rows, in the order of the table: `row` (its position, from 0), `observed`, `fitted` (the
-        posterior mean of m), `residual`, `standardised`, and `quantile`, the randomised quantile
-        residual: standard normal under the model for discrete outcomes too, and bounded at about
-        the normal scores of 1 / `draws`. Binomial outcomes are shares of the trials, ordered ones
-        the category's number from 0. Attributes `draws` and `seed`.
+        posterior mean of m), `residual`, `standardised`, `realised` ((y - m) / s of one draw) and
+        `quantile`, the randomised quantile residual of that draw, for discrete outcomes too; it is
+        bounded at about the normal scores of 1 / `draws`. Binomial outcomes are shares of the
+        trials, ordered ones the category's number from 0. Attributes `draws`, `draw` (the one, of
+        all chains) and `seed`.
 
         Units: `unit`, `term`, `rows`, `fitted` (mean over the unit's rows of X beta and the
-        offset, link scale), `residual`, `sd`, `lower`, `upper`, `standardised`, and
-        `reliability` = 1 - Var(u) / E(sd^2), the share of the variance that the unit's rows have
-        made known; `standardised` is NaN below 0.01. Attributes `grouping`, `prob`, `interval`.
+        offset, link scale), `residual`, `sd`, `lower`, `upper`, `standardised`, `realised` (u / sd
+        of one draw) and `reliability` = 1 - Var(u) / E(sd^2), the share of the variance that the
+        unit's rows have made known; `standardised` is NaN below 0.01. Attributes `grouping`,
+        `prob`, `interval`, `draw` and `seed`.
 
     Raises
     ------
@@ -74,6 +84,7 @@ def residuals(
     -----
     Dunn & Smyth (1996), doi:10.1080/10618600.1996.10474708. Langford & Lewis (1998),
     doi:10.1111/1467-985X.00094. Snijders & Berkhof (2008), doi:10.1007/978-0-387-73186-5_3.
+    Yuan & Johnson (2012), doi:10.1111/j.1541-0420.2011.01668.x.
 
     Examples
     --------
@@ -83,26 +94,29 @@ def residuals(
     >>> bml.residuals(fit).nlargest(5, "standardised")  # doctest: +SKIP
     >>> bml.residuals(fit, "school").nlargest(5, "standardised")  # doctest: +SKIP
     """
+    seed = checked_seed(seed)
     if level is not None:
-        return _unit_residuals(fit, checked_grouping(fit, level), checked_prob(prob))
-    return _row_residuals(checked_rows(fit, draws), checked_seed(seed))
+        return _unit_residuals(fit, checked_grouping(fit, level), checked_prob(prob), seed)
+    return _row_residuals(checked_rows(fit, draws), seed)
 
 
 def _row_residuals(checked: CheckedRows, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     outcome, number = checked.outcome, checked.draws.number
     fitted, standardised = np.zeros(len(outcome)), np.zeros(len(outcome))
-    below, equal = np.zeros(len(outcome)), np.zeros(len(outcome))
-    start = 0
-    for made in replications(checked, rng, SAME):
-        stop = start + made.draws.number
-        draws = checked.draws.take(slice(start, stop))
-        mean, sd = outcome_moments(checked, draws, predictors_of(checked, draws))
+    for block in draw_blocks(checked):
+        mean, sd = outcome_moments(checked, block, predictors_of(checked, block))
         fitted += mean.sum(axis=0) / number
         standardised += ((outcome - mean) / sd).sum(axis=0) / number
-        below += (made.outcome < outcome).sum(axis=0)
-        equal += (made.outcome == outcome).sum(axis=0)
-        start = stop
+    place = int(rng.integers(number))
+    one = checked.draws.take(np.array([place]))
+    eta = predictors_of(checked, one)
+    mean, sd = outcome_moments(checked, one, eta)
+    below, equal = np.zeros(len(outcome)), np.zeros(len(outcome))
+    for _ in range(number):
+        drawn = simulated_outcomes(checked, one, eta, rng)[0]
+        below += drawn < outcome
+        equal += drawn == outcome
     observed = checked.fit.data["observed_data"].to_dataset()
     table = pd.DataFrame(
         {
@@ -111,27 +125,33 @@ def _row_residuals(checked: CheckedRows, seed: int) -> pd.DataFrame:
             "fitted": fitted,
             "residual": outcome - fitted,
             "standardised": standardised,
+            "realised": ((outcome - mean) / sd)[0],
             "quantile": quantile_scores(below, equal, number, rng),
         }
     )
-    table.attrs = {"draws": number, "seed": seed}
+    chosen = int(chosen_places(checked.fit.draws_made, number)[place])
+    table.attrs = {"draws": number, "draw": chosen, "seed": seed}
     return table
 
 
-def _unit_residuals(fit: Fit, facts: GroupingFacts, prob: float) -> pd.DataFrame:
+def _unit_residuals(fit: Fit, facts: GroupingFacts, prob: float, seed: int) -> pd.DataFrame:
     checked = checked_rows(fit, 1)
     name = facts.identifier
     effects = fit.posterior[f"u_{name}"].transpose("chain", "draw", name, f"{name}_term")
     sd = fit.posterior[f"sd_{name}"].transpose("chain", "draw", f"{name}_term").values
     numbers = summarise_draws(effects.values, prob)
     whole = (sd**2).mean(axis=(0, 1))
+    units, terms = numbers.mean.shape
+    place = int(np.random.default_rng(seed).integers(fit.draws_made))
+    one = effects.values.reshape(-1, units, terms)[place]
+    scale = np.broadcast_to(sd.reshape(-1, terms)[place], one.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         reliability = np.clip(1 - numbers.sd**2 / whole, 0.0, 1.0)
         standardised = np.where(
             reliability >= LEAST_LEARNT, numbers.mean / np.sqrt(whole * reliability), np.nan
         )
+        realised = np.where(scale > 0, one / scale, np.nan)
     group = UnitMembers.of(checked, facts)
-    units, terms = numbers.mean.shape
     table = pd.DataFrame(
         {
             "unit": np.repeat(effects.coords[name].values, terms),
@@ -143,10 +163,17 @@ def _unit_residuals(fit: Fit, facts: GroupingFacts, prob: float) -> pd.DataFrame
             "lower": numbers.lower.ravel(),
             "upper": numbers.upper.ravel(),
             "standardised": standardised.ravel(),
+            "realised": realised.ravel(),
             "reliability": reliability.ravel(),
         }
     )
-    table.attrs = {"grouping": facts.name, "prob": prob, "interval": interval_words(prob)}
+    table.attrs = {
+        "grouping": facts.name,
+        "prob": prob,
+        "interval": interval_words(prob),
+        "draw": place,
+        "seed": seed,
+    }
     return table
 
 

@@ -35,7 +35,9 @@ def tail_probability(replicated: np.ndarray, observed: np.ndarray | float) -> fl
     values, aim = np.broadcast_arrays(np.asarray(replicated, dtype=float), observed)
     if not (np.isfinite(values).all() and np.isfinite(aim).all()):
         return float("nan")
-    larger, ties = (values > aim).sum(), (values == aim).sum()
+    # Sums of the same numbers in another order differ by rounding.
+    same = np.isclose(values, aim, rtol=1e-10, atol=1e-12)
+    larger, ties = ((values > aim) & ~same).sum(), same.sum()
     return float((larger + 0.5 * ties + 0.5) / (len(values) + 1))
 
 
@@ -152,16 +154,18 @@ def unit_moments(values: np.ndarray, members: sparse.csr_array) -> tuple[np.ndar
     """
     weight = np.asarray(members.sum(axis=1)).ravel()
     squares = np.asarray((members * members).sum(axis=1)).ravel()
+    means = (members @ values.T).T / weight
     # Squares of differences from one number lose fewer digits than squares of large values.
     centre = float(values.mean())
-    shifted = (values - centre).T
-    means = (members @ shifted).T / weight
-    spread = (members @ shifted**2).T - weight * means**2
+    whole = (members @ (values - centre).T ** 2).T
+    spread = whole - weight * (means - centre) ** 2
+    # What rounding leaves of a unit whose rows are all the same.
+    spread[spread < 1e-12 * whole] = 0.0
     divisor = weight - squares / weight
     several = divisor > 1e-9 * weight
     sds = np.full_like(means, np.nan)
-    sds[:, several] = np.sqrt(np.maximum(spread[:, several], 0.0) / divisor[several])
-    return means + centre, sds
+    sds[:, several] = np.sqrt(spread[:, several] / divisor[several])
+    return means, sds
 
 
 def quantile_scores(

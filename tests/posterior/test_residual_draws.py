@@ -43,7 +43,14 @@ def test_residuals_of_rows_are_those_of_numpy(fake_fit: MakeFit) -> None:
     assert found["fitted"].to_numpy() == pytest.approx(fitted)
     assert found["residual"].to_numpy() == pytest.approx(y - fitted)
     assert found["standardised"].to_numpy() == pytest.approx(standardised)
-    assert found.attrs == {"draws": 8, "seed": 1}
+    assert (found.attrs["draws"], found.attrs["seed"]) == (8, 1)
+    # The one draw that is named.
+    beta, u, sigma = (values[found.attrs["draw"]] for values in flat(fit, "beta", "u_g", "sigma"))
+    mean = design @ beta + (design * u[used["g"]]).sum(axis=1)
+    assert found["realised"].to_numpy() == pytest.approx((y - mean) / sigma)
+    drawn = {bml.residuals(fit, seed=seed).attrs["draw"] for seed in range(20)}
+    assert drawn <= set(range(8))
+    assert len(drawn) > 4
 
 
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
@@ -144,6 +151,22 @@ def test_standardised_residuals_of_units_are_standard_normal(fake_fit: MakeFit) 
     )
     assert stats.kstest(found, "norm").pvalue > 0.01
     assert found.std() == pytest.approx(1, abs=0.1)
+
+
+def test_residuals_of_one_draw_are_standard_normal_with_few_rows_a_unit(
+    fake_fit: MakeFit,
+) -> None:
+    rows, units = [], []
+    for seed in range(10):
+        fit, _ = known_variances(fake_fit, seed)
+        rows.append(bml.residuals(fit, draws=400, seed=seed))
+        units.append(bml.residuals(fit, "g", seed=seed))
+    found, effects = pd.concat(rows), pd.concat(units)
+    assert stats.kstest(found["realised"], "norm").pvalue > 0.01
+    assert stats.kstest(found["quantile"], "norm").pvalue > 0.01
+    assert stats.kstest(effects["realised"], "norm").pvalue > 0.01
+    # Posterior means lie nearer to 0: the effects have taken part of every row's residual.
+    assert found["standardised"].std() < 0.95
 
 
 def test_several_terms_and_units_that_say_nothing(fake_fit: MakeFit) -> None:

@@ -22,6 +22,8 @@ def test_the_tail_probability_counts_larger_draws_and_half_the_ties() -> None:
     assert tail_probability(replicated, np.array([0.0, 3.0, 2.0, 2.0, 5.0])) == pytest.approx(
         (2 + 0.5 + 0.5) / 6
     )
+    # 0.1 + 0.2 is not 0.3 to the last digit, but it is a tie.
+    assert tail_probability(np.full(3, 0.1 + 0.2), 0.3) == pytest.approx(2 / 4)
     assert np.isnan(tail_probability(replicated, np.nan))
     assert np.isnan(tail_probability(np.array([1.0, np.inf]), 0.0))
 
@@ -72,6 +74,15 @@ def test_unit_moments_are_those_of_pandas() -> None:
         groups = pd.Series(values[draw]).groupby(unit)
         assert means[draw] == pytest.approx(groups.mean().to_numpy())
         assert sds[draw] == pytest.approx(groups.std().to_numpy(), nan_ok=True, rel=1e-6)
+
+
+def test_units_whose_rows_are_all_the_same_have_no_spread() -> None:
+    values = np.array([[0.1, 0.1, 0.1, 7.0, 7.0, 7.0, 3.0]])
+    members = sparse.csr_array((np.ones(7), ([0, 0, 0, 1, 1, 1, 1], np.arange(7))), shape=(2, 7))
+    assert unit_moments(values, members)[1][0, 0] == 0
+    # A mean of zeros is 0, not what another number's rounding makes of it.
+    values[0, :3] = 0
+    assert unit_moments(values, members)[0][0, 0] == 0
 
 
 def test_weighted_unit_moments() -> None:
