@@ -37,8 +37,8 @@ class CrossValidation:
         three where nothing was refitted; `rows`, `method` and `integration_error` of groups;
         `fold` where models were refitted.
     by_unit : DataFrame
-        One row per unit of each grouping: `grouping`, `unit`, `rows`, `elpd` (sum over its rows),
-        `pareto_k` (largest) and `high_k` (number of rows above the threshold).
+        One row per unit of each grouping: `grouping`, `unit`, `rows`, `elpd` (sum over its rows);
+        where nothing was refitted `pareto_k` (largest) and `high_k` (number above the threshold).
     draws : int
         Number of posterior draws.
     mark : str
@@ -86,7 +86,10 @@ class CrossValidation:
 
     @property
     def mcse(self) -> float:
-        """Monte Carlo standard error of `elpd`; NaN where models were refitted."""
+        """Monte Carlo standard error of `elpd`, the parts' errors taken as independent.
+
+        NaN where models were refitted.
+        """
         if "mcse" not in self.pointwise:
             return float("nan")
         return float(np.sqrt((self.pointwise["mcse"] ** 2).sum()))
