@@ -40,6 +40,7 @@ _MODULE_OF = {
     "loo": "bayesml.posterior.leave_one_out",
     "logo": "bayesml.posterior.leave_group_out",
     "kfold": "bayesml.study.cross_validation",
+    "calibration": "bayesml.study.calibrating",
     "compare": "bayesml.posterior.model_comparison",
     "sensitivity": "bayesml.posterior.prior_sensitivity",
     "variance_components": "bayesml.posterior.components",
@@ -70,6 +71,11 @@ _MODULE_OF = {
     "unit_checks": "bayesml.posterior.unit_replications",
     "residuals": "bayesml.posterior.residual_draws",
     "influence": "bayesml.posterior.group_influence",
+    "posterior_check_plot": "bayesml.reporting.check_plots",
+    "outcome_plot": "bayesml.reporting.check_plots",
+    "unit_check_plot": "bayesml.reporting.check_plots",
+    "residual_plot": "bayesml.reporting.residual_plots",
+    "influence_plot": "bayesml.reporting.residual_plots",
     "reml": "bayesml.posterior.likelihood_fits",
     "ml": "bayesml.posterior.likelihood_fits",
     "compare_reml": "bayesml.posterior.reml_comparison",
@@ -147,8 +153,14 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.records.fits import Fit as Fit
     from bayesml.records.fits import load as load
     from bayesml.records.modelling import Model as Model
+    from bayesml.reporting.check_plots import outcome_plot as outcome_plot
+    from bayesml.reporting.check_plots import posterior_check_plot as posterior_check_plot
+    from bayesml.reporting.check_plots import unit_check_plot as unit_check_plot
     from bayesml.reporting.documents import report as report
+    from bayesml.reporting.residual_plots import influence_plot as influence_plot
+    from bayesml.reporting.residual_plots import residual_plot as residual_plot
     from bayesml.reporting.shrinkage_plots import shrinkage_plot as shrinkage_plot
+    from bayesml.study.calibrating import calibration as calibration
     from bayesml.study.cross_validation import kfold as kfold
     from bayesml.tables import describe as describe
     from bayesml.tables import read_table as read_table

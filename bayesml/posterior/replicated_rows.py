@@ -262,7 +262,8 @@ def outcome_moments(
             square += (2 * place + 1) * above
         return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
     with np.errstate(over="ignore"):
-        mean = np.asarray(link.inverse(eta))
+        # As far as the families' simulators go.
+        mean = np.minimum(link.inverse(eta), 1e18)
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
     variance = 1 / family.weight(mean, trials)
     if family.level1:

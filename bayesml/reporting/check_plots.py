@@ -82,6 +82,8 @@ def posterior_check_plot(checks: pd.DataFrame) -> "Figure":
         for name in ("lower", "upper")
     )
     distance = np.where(np.isclose(observed, centre), 0.0, observed - centre)
+    inside = (observed >= checks["lower"]) & (observed <= checks["upper"])
+    distance = np.where(flat & inside, 0.0, distance)
     place = np.where(flat, np.sign(distance) * (_FARTHEST + 1), distance / half)
     bad = (checks["words"] != FITS).to_numpy()
     axes.hlines(rows, left, right, color=BAND, lw=7, zorder=0)

@@ -57,7 +57,7 @@ def residual_plot(fit: Fit, level: str | None = None, seed: int | None = None) -
     response = fit.spec.family_record.response
     if level is None:
         column = "realised" if response == "real" else "quantile"
-        kind = "quantile residual" if column == "quantile" else "residual"
+        kind = f"{'standardised' if response == 'real' else 'quantile'} residual"
         parts = [
             _Part("rows", table[column].to_numpy(), table["fitted"].to_numpy(), "fitted value")
         ]
