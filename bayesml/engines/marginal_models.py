@@ -12,9 +12,6 @@ from bayesml.engines.linear_models import LinearModel, Standardised, per_groupin
 from bayesml.specs.distributions import Prior
 from bayesml.specs.resolved import ResolvedSpec
 
-# Where a prior's density is compared with its kernel, to have the constant.
-_ONE = 1.0
-
 
 class NotMarginal(Exception):
     """The random effects of a model cannot be integrated out exactly; says why."""
@@ -187,8 +184,12 @@ def _coded(priors: list[Prior]) -> tuple[np.ndarray, np.ndarray, float]:
     constant = 0.0
     for row, prior in enumerate(priors):
         arguments[row, : len(prior.values)] = prior.values
-        kernel = prior_kernel(codes[row], arguments[row], _ONE)[0]
-        constant += float(prior.frozen.logpdf(_ONE)) - kernel
+        # The constant is what the density has beyond its kernel, compared near the median, where
+        # neither is so large that their difference loses its digits.
+        median = float(prior.frozen.ppf(0.5))
+        x = median if abs(median) < 1e50 else 1.0
+        kernel = prior_kernel(codes[row], arguments[row], x)[0]
+        constant += float(prior.frozen.logpdf(x)) - kernel
     return codes, arguments, constant
 
 
