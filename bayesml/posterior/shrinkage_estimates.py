@@ -131,26 +131,16 @@ def _unit_estimates(fit: Fit, outcome: GroupedOutcome, own: GroupingRows) -> Dum
 def unit_estimates(
     found: DummyFit, outcome: GroupedOutcome, own: GroupingRows
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the units' estimates, their standard errors and notes, each (units, terms).
-
-    In a unit whose outcomes all lie at one end only the intercept has a direction; the other terms
-    are not determined.
-    """
+    """Return the units' estimates, their standard errors and notes, each (units, terms)."""
     shape = (len(own.units), len(own.labels))
-    estimates, errors = found.units.reshape(shape).copy(), found.units_se.reshape(shape).copy()
+    estimates = found.units.reshape(shape)
+    infinite = np.isinf(estimates)
     notes = np.full(shape, "", dtype=object)
     notes[np.isnan(estimates)] = UNDETERMINED
-    notes[np.isinf(estimates)] = SEPARATED
-    if outcome.link == "identity":
-        return estimates, errors, notes
-    one_sided = _one_sided(outcome, own)
-    for place, label in enumerate(own.labels):
-        if label == "Intercept":
-            notes[one_sided & np.isinf(estimates[:, place]), place] = ONE_SIDED
-        else:
-            estimates[one_sided, place] = errors[one_sided, place] = np.nan
-            notes[one_sided, place] = UNDETERMINED
-    return estimates, errors, notes
+    notes[infinite] = SEPARATED
+    if outcome.link != "identity":
+        notes[infinite & _one_sided(outcome, own)[:, None]] = ONE_SIDED
+    return estimates, found.units_se.reshape(shape), notes
 
 
 def _one_sided(outcome: GroupedOutcome, own: GroupingRows) -> np.ndarray:

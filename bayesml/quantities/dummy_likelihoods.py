@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse, special
@@ -94,8 +95,8 @@ def dummy_likelihood(
     Returns
     -------
     DummyFit
-        Infinite estimates have the standard error NaN. A coefficient that is left without rows by
-        the separation, and has no direction of its own, is NaN.
+        Infinite estimates have the standard error NaN. A coefficient that the rows left by the
+        separation do not determine is NaN where it may go to either infinity.
 
     Raises
     ------
@@ -127,7 +128,8 @@ def dummy_likelihood(
 
 
 def _with_infinite(estimates: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    return np.where(signs > 0, np.inf, np.where(signs < 0, -np.inf, estimates))
+    infinite = np.where(signs > 0, np.inf, np.where(signs < 0, -np.inf, np.nan))
+    return np.where(signs == 0, estimates, infinite)
 
 
 def _without(block: Block, kept: np.ndarray, rows: int) -> Block | None:
@@ -212,47 +214,75 @@ def _complement(link: str, eta: np.ndarray) -> np.ndarray:
 def _infinite(
     outcome: GroupedOutcome, predictors: np.ndarray, blocks: Sequence[Block], columns: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the signs of infinite coefficients (units, common), and the rows they separate."""
+    """Return the signs of infinite coefficients (units, common), and the rows they separate.
+
+    The sign is NaN where directions of either sign fit the rows as well, or may do so because a
+    common coefficient is infinite.
+    """
     units, common = np.zeros(columns), np.zeros(predictors.shape[1])
     separated = np.zeros(len(outcome.y), dtype=bool)
     sides = outcome.sides
     design = _scaled_design(predictors, blocks, columns)
-    determined = np.zeros(columns, dtype=bool)
-    for block in blocks:
-        determined[block.columns] = project(block, np.ones(len(block.rows))).determined
     while True:
         rows = np.flatnonzero(~separated)
         direction, gains = _direction(design[rows], sides[rows])
         if direction is None:
-            return units, common, separated
+            break
         new = gains > _ZERO
         separated[rows[new]] = True
-        own = direction[:columns] * determined
+        own, shared = direction[:columns], direction[columns:]
         units = np.where((units == 0) & (np.abs(own) > _ZERO), np.sign(own), units)
-        shared = direction[columns:]
         common = np.where((common == 0) & (np.abs(shared) > _ZERO), np.sign(shared), common)
+    for block in blocks:
+        determined = project(block, np.ones(len(block.rows))).determined
+        units[block.columns[~determined]] = 0.0
+        for place in np.flatnonzero(units[block.columns]):
+            # Where a common predictor separates outcomes too, a unit's sign is not its own.
+            if common.any() or _either_sign(block.values, sides[block.rows], int(place)):
+                units[block.columns[place]] = np.nan
+    for place in np.flatnonzero(common):
+        if _either_sign(design, sides, columns + int(place)):
+            common[place] = np.nan
+    return units, common, separated
+
+
+def _either_sign(design: Any, sides: np.ndarray, place: int) -> bool:
+    """Whether a coefficient may go to either infinity, by directions of these columns alone."""
+    goal = np.zeros(design.shape[1])
+    goal[place] = 1.0
+    ends = [_programme(design, sides, sign * goal) for sign in (1.0, -1.0)]
+    return all(end is not None and abs(end[place]) > _ZERO for end in ends)
+
+
+def _programme(design: Any, sides: np.ndarray, goal: np.ndarray) -> np.ndarray | None:
+    """Return the direction of least `goal` that makes no row's fit worse; None if there is none."""
+    one_sided = sides != 0
+    signed = sparse.diags_array(sides[one_sided].astype(float)) @ design[one_sided]
+    two_sided = bool((~one_sided).any())
+    found = linprog(
+        goal,
+        A_ub=-signed,
+        b_ub=np.zeros(signed.shape[0]),
+        A_eq=design[~one_sided] if two_sided else None,
+        b_eq=np.zeros(int((~one_sided).sum())) if two_sided else None,
+        bounds=(-1, 1),
+        method="highs",
+    )
+    return found.x
 
 
 def _direction(design: sparse.csr_array, sides: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """Return a direction that fits one-sided rows ever better and leaves the others as they are."""
-    one_sided = sides != 0
-    if not one_sided.any():
-        return None, np.zeros(len(sides))
-    signed = sparse.diags_array(sides[one_sided].astype(float)) @ design[one_sided]
-    found = linprog(
-        -np.asarray(signed.sum(axis=0)).ravel(),
-        A_ub=-signed,
-        b_ub=np.zeros(signed.shape[0]),
-        A_eq=design[~one_sided] if (~one_sided).any() else None,
-        b_eq=np.zeros(int((~one_sided).sum())) if (~one_sided).any() else None,
-        bounds=(-1, 1),
-        method="highs",
-    )
     gains = np.zeros(len(sides))
-    if found.x is None or -found.fun <= _ZERO:
+    if not sides.any():
         return None, gains
-    gains[one_sided] = signed @ found.x
-    return (found.x, gains) if (gains > _ZERO).any() else (None, gains)
+    # Rows with two sides gain nothing in any direction that is allowed.
+    signed = sparse.diags_array(sides.astype(float)) @ design
+    direction = _programme(design, sides, -np.asarray(signed.sum(axis=0)).ravel())
+    if direction is None:
+        return None, gains
+    gains = signed @ direction
+    return (direction, gains) if (gains > _ZERO).any() else (None, gains)
 
 
 def _scaled_design(

@@ -163,6 +163,60 @@ def test_a_common_predictor_that_separates_the_outcomes_is_infinite() -> None:
     assert np.isnan(found.common_se).all()
 
 
+def test_what_may_go_to_either_infinity_is_not_determined() -> None:
+    # All outcomes of unit 0 are 0: its intercept falls, and its slope may fall or rise.
+    index = np.arange(2).repeat(4)
+    z = np.array([0.0, 1, 2, 1, 0, 1, 2, 1])
+    y = np.array([0, 0, 0, 0, 1, 0, 1, 1])
+    blocks = single_blocks(index, np.column_stack([np.ones(8), z]), 2)
+    found = dummy_likelihood(outcome_of(y, "log"), np.empty((8, 0)), blocks, 4)
+    assert found.units[0] == -np.inf
+    assert np.isnan(found.units[1])
+    assert np.isfinite(found.units[2:]).all()
+    # Without an intercept the slope can only fall.
+    alone = single_blocks(index, z[:, None], 2)
+    found = dummy_likelihood(outcome_of(y, "log"), np.empty((8, 0)), alone, 2)
+    assert found.units[0] == -np.inf
+
+
+def ridge(matrix: np.ndarray, y: np.ndarray, link: str, penalty: float) -> np.ndarray:
+    """Return the penalised estimates by Newton steps of bounded length."""
+    found = np.zeros(matrix.shape[1])
+    for _ in range(400):
+        eta = matrix @ found
+        mean = special.expit(eta) if link == "logit" else np.exp(eta)
+        weight = mean * (1 - mean) if link == "logit" else mean
+        gradient = matrix.T @ (y - mean) - penalty * found
+        hessian = (matrix.T * weight) @ matrix + penalty * np.eye(len(found))
+        step = np.linalg.solve(hessian, gradient)
+        found = found + step * min(1, 2 / np.abs(step).max())
+        if np.abs(step).max() < 1e-9:
+            break
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_infinite_estimates_are_those_that_a_vanishing_penalty_lets_go(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    units, rows = int(rng.integers(2, 5)), int(rng.integers(8, 30))
+    link = ("logit", "log")[seed % 2]
+    index = np.r_[np.arange(units), rng.integers(0, units, rows - units)]
+    x = rng.normal(size=(rows, 1))
+    y = rng.binomial(1, 0.3, rows) if link == "logit" else rng.poisson(0.5, rows)
+    terms = np.column_stack([np.ones(rows), rng.integers(0, 3, rows)])[:, : 1 + seed % 3 % 2]
+    matrix = np.zeros((rows, units, terms.shape[1]))
+    matrix[np.arange(rows), index] = terms
+    matrix = np.column_stack([matrix.reshape(rows, -1), x])
+    blocks = single_blocks(index, terms, units)
+    found = dummy_likelihood(outcome_of(y, link), x, blocks, units * terms.shape[1])
+    estimates = np.concatenate([found.units, found.common])
+    strong, weak = ridge(matrix, y, link, 1e-5), ridge(matrix, y, link, 1e-8)
+    finite, infinite = np.isfinite(estimates), np.isinf(estimates)
+    assert weak[finite] == pytest.approx(estimates[finite], rel=0.01, abs=0.01)
+    # The penalised estimates move on in the direction of the infinity.
+    assert ((weak - strong) * np.sign(np.where(infinite, estimates, 0)) > 0.02)[infinite].all()
+
+
 def test_a_gaussian_outcome_takes_its_offset_off() -> None:
     index = np.array([0, 0, 1, 1])
     outcome = outcome_of(np.array([1.0, 3.0, 5.0, 9.0]), "identity", offset=np.full(4, 1.0))
