@@ -57,12 +57,21 @@ def rank_draws(values: np.ndarray, highest_first: bool = True) -> np.ndarray:
     [[2.0, 1.0, 3.5, 3.5]]
     """
     values = np.asarray(values)
+    draws, units = values.shape
     # Halves of whole numbers up to 2^23 are exact in 32 bits.
     ranks = np.empty(values.shape, dtype=np.float32)
-    step = max(1, _BLOCK // max(values.shape[1], 1))
-    for start in range(0, len(values), step):
+    places = np.arange(1, units + 1, dtype=np.float32)[None]
+    step = max(1, _BLOCK // max(units, 1))
+    for start in range(0, draws, step):
         block = values[start : start + step]
-        ranks[start : start + step] = rankdata(-block if highest_first else block, axis=1)
+        block = -block if highest_first else block
+        order = np.argsort(block, axis=1)
+        np.put_along_axis(ranks[start : start + step], order, places, axis=1)
+        ordered = np.take_along_axis(block, order, axis=1)
+        # Written so that NaN, which sorts last and equals nothing, counts as a tie too.
+        tied = np.flatnonzero(~(ordered[:, 1:] > ordered[:, :-1]).all(axis=1))
+        if len(tied):
+            ranks[start + tied] = rankdata(block[tied], axis=1)
     return ranks
 
 

@@ -224,6 +224,45 @@ def test_counts_with_exposure_by_the_closed_form(fake_fit: MakeFit) -> None:
     assert row["macro"] == pytest.approx(rate)
 
 
+def test_models_without_an_intercept_or_any_coefficient(fake_fit: MakeFit) -> None:
+    table = bml.load_dataset("sleepstudy")
+    days, y = table["Days"].to_numpy(dtype=float), table["Reaction"].to_numpy()
+    model = bml.model(table, "Reaction ~ 0 + Days + (1 | Subject)")
+    found = bml.pooling(model, fake_fit(model, draws=4))
+    row = by_coef(found.coefficients).loc["Days"]
+    assert row["complete_pooling"] == pytest.approx(days @ y / (days @ days))
+    means = table.groupby("Subject", observed=True)[["Days", "Reaction"]].mean()
+    assert row["macro"] == pytest.approx(
+        (means["Days"] @ means["Reaction"]) / (means["Days"] @ means["Days"])
+    )
+    bare = bml.model(table, "Reaction ~ 0 + (0 + Days | Subject)")
+    fit = fake_fit(bare, draws=4)
+    found = bml.pooling(bare, fit)
+    assert len(found.coefficients) == 0
+    assert (found.units["complete_pooling"] == 0).all()
+    effects = fit.posterior["u_Subject"].values.mean(axis=(0, 1)).ravel()
+    assert found.units["partial_pooling"].to_numpy() == pytest.approx(effects)
+    slopes = [
+        part["Days"] @ part["Reaction"] / (part["Days"] @ part["Days"])
+        for _, part in table.groupby("Subject", observed=True)
+    ]
+    assert found.units["no_pooling"].to_numpy() == pytest.approx(np.array(slopes, dtype=float))
+
+
+def test_means_that_are_zero_but_for_rounding_determine_nothing(fake_fit: MakeFit) -> None:
+    table = bml.load_dataset("hsb82")  # cses is ses centred within schools, rounded
+    model = bml.two_level(table, "mAch ~ meanses + cses", group="school")
+    coefficients = by_coef(bml.pooling(model, fake_fit(model, draws=2)).coefficients)
+    assert np.isnan(coefficients.loc["cses", "macro"])
+    means = table.groupby("school", observed=True)[["mAch", "meanses"]].mean()
+    estimate, error = regression(
+        means["mAch"].to_numpy(), np.column_stack([np.ones(len(means)), means["meanses"]])
+    )
+    both = coefficients.loc[["Intercept", "meanses"]]
+    assert both["macro"].to_numpy() == pytest.approx(estimate)
+    assert both["macro_se"].to_numpy() == pytest.approx(error)
+
+
 def test_without_a_fit_partial_pooling_is_reml() -> None:
     table = bml.load_dataset("exam")
     model = bml.two_level(table, "normexam ~ standLRT", group="school")
