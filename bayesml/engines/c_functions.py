@@ -82,7 +82,14 @@ class ClosedFunction(CFunc):
     that occur nowhere else leave the linker no choice. They must be new names: the JIT linker puts
     local ones, too, in the place of functions of the same name that are loaded later, and local
     functions may have lost arguments.
+
+    Attributes
+    ----------
+    inlined : bool
+        Whether the functions that it calls may be drawn into it.
     """
+
+    inlined = True
 
     def _compile_uncached(self) -> Any:
         result = super()._compile_uncached()  # type: ignore[misc]
@@ -94,6 +101,8 @@ class ClosedFunction(CFunc):
                 if not called.is_declaration and called.linkage == Linkage.linkonce_odr:
                     called.linkage = Linkage.internal
                     called.name = f"{called.name}.of.{library.name}"
+                    if not self.inlined:
+                        called.add_function_attribute("noinline")
             optimise()
 
         library._optimize_final_module = close_and_optimise

@@ -14,13 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayesml.engines.elimination_kernels import (
-    back_substitute,
-    cholesky_in_place,
-    factorise,
-    kernel,
-)
+from bayesml.engines.elimination_kernels import back_substitute, factorise
 from bayesml.engines.gradient_kernels import factor_gradient
+from bayesml.engines.unit_kernels import cholesky_in_place, kernel
 
 # Codes of the prior distributions, with up to three arguments each.
 PRIOR_CODES = {
@@ -382,9 +378,11 @@ def draw_effects(plan, density, thetas, normals, coefficients, effects):  # type
     fixed = np.empty(plan.cross_fixed.shape)
     columns = plan.cross_outcome.shape[0]
     reduced = np.empty((columns, columns))
-    nothing = np.empty(0)
+    factors = np.empty(plan.factor_start[-1])
+    correlation_factors = np.empty(factors.size)
     for i in range(thetas.shape[0]):
-        density_in(plan, density, thetas[i], nothing, False, fronts, core, fixed, reduced)
+        unpack(plan, density, thetas[i], factors, correlation_factors)
+        factorise(plan, factors, fronts, core, fixed, reduced)
         effects_given(
             plan,
             density,

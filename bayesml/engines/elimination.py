@@ -111,11 +111,17 @@ class Elimination:
     plan: Plan
 
     @property
-    def operations(self) -> float:
-        """Roughly how many multiplications one evaluation takes, without its gradient."""
-        sizes = np.diff(self.plan.front_start).astype(float)
+    def seconds(self) -> float:
+        """Roughly how long one density takes on one core: by the sizes alone, so always the same.
+
+        A unit costs 0.15 microseconds, an entry of the update that it sends to later units 1 ns,
+        and the Cholesky factor of the core 0.1 ns an operation.
+        """
+        rows = np.diff(self.plan.front_start) / np.maximum(1, self.plan.group_size.max(initial=1))
         return float(
-            (sizes**2).sum() + len(self.plan.cross_core) ** 3 / 3 + self.plan.cross_fixed.size * 4
+            1.5e-7 * len(self.plan.unit_group)
+            + 1e-9 * (rows**2).sum()
+            + 1e-10 * len(self.plan.cross_core) ** 3 / 3
         )
 
     def columns_of(self, grouping: int) -> slice:

@@ -11,56 +11,21 @@ what is left over, units of crossed groupings and of multiple memberships, is on
 `core`. The gradient needs M^-1 only where Z'Z is not zero, which the same elimination run
 backwards yields (Takahashi's recursion; Erisman & Tinney 1975, doi:10.1145/360680.360704).
 
-numba keeps the machine code on disk and makes it anew when the file of a function changes, but not
-when a file that it calls does: `make clean` after a change here.
-
 Every array that the kernels read is described in `elimination.Plan`.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from bayesml.engines.unit_kernels import (
+    cholesky_in_place,
+    eliminate_unit,
+    kernel,
+    scale_block,
+    subtract_product,
+)
 
 # Up to this size a dense matrix is factorised here, above it by LAPACK.
 SMALL = 40
-
-kernel: Any = njit(cache=True, error_model="numpy", nogil=True)
-
-
-@kernel
-def cholesky_in_place(a, size):  # type: ignore[no-untyped-def]
-    """Replace the lower triangle of a small matrix by its Cholesky factor; false if impossible."""
-    for j in range(size):
-        pivot = a[j, j]
-        for m in range(j):
-            pivot -= a[j, m] * a[j, m]
-        if not pivot > 0.0:
-            return False
-        pivot = np.sqrt(pivot)
-        a[j, j] = pivot
-        for i in range(j + 1, size):
-            total = a[i, j]
-            for m in range(j):
-                total -= a[i, m] * a[j, m]
-            a[i, j] = total / pivot
-    return True
-
-
-@kernel
-def _scaled(source, start, rows, columns, left, left_start, right, right_start, out):  # type: ignore[no-untyped-def]
-    """Write L_left' A L_right for one block that lies row by row from `start` on."""
-    for a in range(rows):
-        for b in range(columns):
-            total = 0.0
-            for c in range(a, rows):
-                for d in range(b, columns):
-                    total += (
-                        left[left_start + c * rows + a]
-                        * source[start + c * columns + d]
-                        * right[right_start + d * columns + b]
-                    )
-            out[start + a * columns + b] = total
 
 
 @kernel
@@ -108,102 +73,100 @@ def factorise(  # type: ignore[no-untyped-def]
         k = plan.group_size[g]
         start = plan.front_start[e]
         lam = plan.factor_start[g]
-        if k == 1:
-            fronts[start] = factors[lam] * factors[lam] * plan.cross_fronts[start] + 1.0
-        else:
-            _scaled(plan.cross_fronts, start, k, k, factors, lam, factors, lam, fronts)
-            for a in range(k):
-                fronts[start + a * k + a] += 1.0
+        scale_block(plan.cross_fronts, start, k, k, factors, lam, lam, fronts)
+        for a in range(k):
+            fronts[start + a * k + a] += 1.0
         for j in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
             h = plan.unit_group[plan.neighbour[j]]
             at = start + plan.neighbour_row[j] * k
-            if k == 1 and plan.group_size[h] == 1:
-                fronts[at] = factors[lam] * factors[plan.factor_start[h]] * plan.cross_fronts[at]
-            else:
-                _scaled(
-                    plan.cross_fronts,
-                    at,
-                    plan.group_size[h],
-                    k,
-                    factors,
-                    plan.factor_start[h],
-                    factors,
-                    lam,
-                    fronts,
-                )
+            scale_block(
+                plan.cross_fronts,
+                at,
+                plan.group_size[h],
+                k,
+                factors,
+                plan.factor_start[h],
+                lam,
+                fronts,
+            )
     for i in range(units):
         g = plan.unit_group[i]
         k = plan.group_size[g]
         first = plan.unit_column[i]
         lam = plan.factor_start[g]
         for a in range(k):
+            x = factors[lam + a * k + a]
             for c in range(columns):
-                total = 0.0
-                for d in range(a, k):
-                    total += factors[lam + d * k + a] * plan.cross_fixed[first + d, c]
-                fixed[first + a, c] = total
+                fixed[first + a, c] = x * plan.cross_fixed[first + a, c]
+            for d in range(a + 1, k):
+                x = factors[lam + d * k + a]
+                for c in range(columns):
+                    fixed[first + a, c] += x * plan.cross_fixed[first + d, c]
     _scale_core(plan, eliminated, factors, core)
     # Elimination, unit by unit
     log_determinant = 0.0
     core_first = plan.unit_column[eliminated]
+    size = core.shape[0]
+    flat_core = core.reshape(size * size)
     for e in range(eliminated):
         k = plan.group_size[plan.unit_group[e]]
         start = plan.front_start[e]
         rows = (plan.front_start[e + 1] - start) // k
         first = plan.unit_column[e]
-        block = fronts[start : plan.front_start[e + 1]].reshape((rows, k))
-        if not cholesky_in_place(block, k):
-            return np.nan
-        for a in range(k):
-            log_determinant += 2.0 * np.log(block[a, a])
-            for r in range(k, rows):
-                total = block[r, a]
-                for d in range(a):
-                    total -= block[r, d] * block[a, d]
-                block[r, a] = total / block[a, a]
+        log_determinant += eliminate_unit(fronts, start, rows, k, fixed, first)
+        for a in range(first, first + k):
             for c in range(columns):
-                total = fixed[first + a, c]
-                for d in range(a):
-                    total -= block[a, d] * fixed[first + d, c]
-                fixed[first + a, c] = total / block[a, a]
-        for c in range(columns):
-            for d in range(c + 1):
+                x = fixed[a, c]
+                for d in range(c + 1):
+                    reduced[c, d] -= x * fixed[a, d]
+        for t in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
+            outer = plan.neighbour[t]
+            outer_size = plan.group_size[plan.unit_group[outer]]
+            outer_column = plan.unit_column[outer]
+            at_outer = start + plan.neighbour_row[t] * k
+            for b in range(outer_size):
                 for a in range(k):
-                    reduced[c, d] -= fixed[first + a, c] * fixed[first + a, d]
-        for s in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
-            inner = plan.neighbour[s]
-            inner_size = plan.group_size[plan.unit_group[inner]]
-            inner_row = plan.neighbour_row[s]
-            inner_column = plan.unit_column[inner]
-            for b in range(inner_size):
-                for c in range(columns):
-                    for a in range(k):
-                        fixed[inner_column + b, c] -= block[inner_row + b, a] * fixed[first + a, c]
-            for t in range(s, plan.neighbour_start[e + 1]):
-                outer = plan.neighbour[t]
-                outer_size = plan.group_size[plan.unit_group[outer]]
-                outer_row = plan.neighbour_row[t]
+                    x = fronts[at_outer + b * k + a]
+                    for c in range(columns):
+                        fixed[outer_column + b, c] -= x * fixed[first + a, c]
+            for s in range(plan.neighbour_start[e], t + 1):
+                inner = plan.neighbour[s]
+                inner_size = plan.group_size[plan.unit_group[inner]]
+                at_inner = start + plan.neighbour_row[s] * k
                 if inner >= eliminated:
-                    row = plan.unit_column[outer] - core_first
-                    column = inner_column - core_first
-                    for d in range(outer_size):
-                        for b in range(inner_size):
-                            total = 0.0
-                            for a in range(k):
-                                total += block[outer_row + d, a] * block[inner_row + b, a]
-                            core[row + d, column + b] -= total
+                    to = (outer_column - core_first) * size + plan.unit_column[inner] - core_first
+                    if k == 1 and inner_size == 1 and outer_size == 1:
+                        flat_core[to] -= fronts[at_outer] * fronts[at_inner]
+                    else:
+                        subtract_product(
+                            fronts,
+                            at_outer,
+                            outer_size,
+                            at_inner,
+                            inner_size,
+                            k,
+                            flat_core,
+                            to,
+                            size,
+                        )
                 else:
-                    at = plan.front_start[inner]
+                    to = plan.front_start[inner]
                     if t > s:
-                        at += inner_size * _row_of(plan, inner, outer)
-                    for d in range(outer_size):
-                        for b in range(inner_size):
-                            total = 0.0
-                            for a in range(k):
-                                total += block[outer_row + d, a] * block[inner_row + b, a]
-                            fronts[at + d * inner_size + b] -= total
+                        to += inner_size * _row_of(plan, inner, outer)
+                    subtract_product(
+                        fronts,
+                        at_outer,
+                        outer_size,
+                        at_inner,
+                        inner_size,
+                        k,
+                        fronts,
+                        to,
+                        inner_size,
+                    )
+    if not np.isfinite(log_determinant):
+        return np.nan
     # What is left over
-    size = core.shape[0]
     if size > 0:
         if size <= SMALL:
             if not cholesky_in_place(core, size):

@@ -10,12 +10,8 @@ where Z' V^-1 Z L = Z'Z L M^-1 needs M^-1 only where Z'Z is not zero.
 
 import numpy as np
 
-from bayesml.engines.elimination_kernels import (
-    SMALL,
-    _row_of,
-    back_substitute,
-    kernel,
-)
+from bayesml.engines.elimination_kernels import SMALL, _row_of, back_substitute
+from bayesml.engines.unit_kernels import kernel
 
 
 @kernel
@@ -39,91 +35,93 @@ def factor_gradient(  # type: ignore[no-untyped-def]
     core_first = plan.unit_column[eliminated]
     back_substitute(plan, fronts, core, fixed)
     inverse = _core_inverse(core)
-    # M^-1 replaces its Cholesky factor, last unit first
-    widest = 1
-    for e in range(eliminated):
-        rows = (plan.front_start[e + 1] - plan.front_start[e]) // plan.group_size[
-            plan.unit_group[e]
-        ]
-        widest = max(widest, rows)
+    size = inverse.shape[0]
+    flat_inverse = inverse.reshape(size * size)
     largest = 1
     for g in range(plan.group_size.size):
         largest = max(largest, plan.group_size[g])
-    below = np.empty((widest, largest))
-    product = np.empty((widest, largest))
-    own = np.empty((largest, largest))
+    widest = 1
+    for e in range(eliminated):
+        widest = max(widest, plan.front_start[e + 1] - plan.front_start[e])
+    below = np.empty(widest)
+    product = np.empty(widest)
+    spare = np.empty((largest, largest))
+    gradient[:] = 0.0
+    scores = plan.cross_fixed.copy()
     for e in range(eliminated - 1, -1, -1):
-        k = plan.group_size[plan.unit_group[e]]
+        g = plan.unit_group[e]
+        k = plan.group_size[g]
         start = plan.front_start[e]
-        rows = (plan.front_start[e + 1] - start) // k
-        block = fronts[start : plan.front_start[e + 1]].reshape((rows, k))
-        for r in range(k, rows):  # rows of L_N L_ee^-1
+        length = plan.front_start[e + 1] - start
+        first_neighbour, last_neighbour = plan.neighbour_start[e], plan.neighbour_start[e + 1]
+        # below = L_N L_ee^-1, then product = rows of M^-1 below the unit's own = -(M^-1)_NN below
+        for r in range(k * k, length, k):
             for a in range(k - 1, -1, -1):
-                total = block[r, a]
+                total = fronts[start + r + a]
                 for d in range(a + 1, k):
-                    total -= below[r, d] * block[d, a]
-                below[r, a] = total / block[a, a]
-                product[r, a] = 0.0
-        _inverse_of_factor(block, k, own)
-        for s in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
-            inner = plan.neighbour[s]
-            inner_size = plan.group_size[plan.unit_group[inner]]
-            inner_row = plan.neighbour_row[s]
-            for t in range(s, plan.neighbour_start[e + 1]):
-                outer = plan.neighbour[t]
-                outer_size = plan.group_size[plan.unit_group[outer]]
-                outer_row = plan.neighbour_row[t]
-                in_core = inner >= eliminated
-                at = 0
-                row = plan.unit_column[outer] - core_first
-                column = plan.unit_column[inner] - core_first
-                if not in_core:
+                    total -= below[r + d] * fronts[start + d * k + a]
+                below[r + a] = total / fronts[start + a * k + a]
+                product[r + a] = 0.0
+        for t in range(first_neighbour, last_neighbour):
+            outer = plan.neighbour[t]
+            outer_size = plan.group_size[plan.unit_group[outer]]
+            outer_at = plan.neighbour_row[t] * k
+            outer_column = plan.unit_column[outer] - core_first
+            for s in range(first_neighbour, t + 1):
+                inner = plan.neighbour[s]
+                inner_size = plan.group_size[plan.unit_group[inner]]
+                inner_at = plan.neighbour_row[s] * k
+                if inner >= eliminated:
+                    at = outer_column * size + plan.unit_column[inner] - core_first
+                    _multiply(
+                        flat_inverse,
+                        at,
+                        size,
+                        outer_size,
+                        inner_size,
+                        k,
+                        below,
+                        product,
+                        outer_at,
+                        inner_at,
+                    )
+                else:
                     at = plan.front_start[inner]
                     if t > s:
                         at += inner_size * _row_of(plan, inner, outer)
-                for d in range(outer_size):
-                    for b in range(inner_size):
-                        if in_core:
-                            x = inverse[row + d, column + b]
-                        else:
-                            x = fronts[at + d * inner_size + b]
-                        for a in range(k):
-                            product[outer_row + d, a] -= x * below[inner_row + b, a]
-                            if t > s:
-                                product[inner_row + b, a] -= x * below[outer_row + d, a]
-        for a in range(k):
-            for b in range(k):
-                total = own[a, b]
-                for r in range(k, rows):
-                    total -= below[r, a] * product[r, b]
-                block[a, b] = total
-        for r in range(k, rows):
+                    _multiply(
+                        fronts,
+                        at,
+                        inner_size,
+                        outer_size,
+                        inner_size,
+                        k,
+                        below,
+                        product,
+                        outer_at,
+                        inner_at,
+                    )
+        # M^-1 takes the place of the Cholesky factor
+        _own_inverse(fronts, start, k, spare)
+        for r in range(k * k, length, k):
             for a in range(k):
-                block[r, a] = product[r, a]
-    # Blocks of Z'Z L M^-1 and the whole of H
-    gradient[:] = 0.0
-    scores = plan.cross_fixed.copy()
-    left = np.empty((largest, largest))
-    for e in range(eliminated):
-        g = plan.unit_group[e]
-        k = plan.group_size[g]
+                x = below[r + a]
+                for b in range(k):
+                    fronts[start + a * k + b] -= x * product[r + b]
+                fronts[start + r + a] = product[r + a]
+        # Blocks of Z'Z L M^-1, and H
         lam = plan.factor_start[g]
-        start = plan.front_start[e]
         first = plan.unit_column[e]
-        for a in range(k):  # Z'Z L of the unit itself
-            for b in range(k):
-                total = 0.0
-                for d in range(b, k):
-                    total += plan.cross_fronts[start + a * k + d] * factors[lam + d * k + b]
-                left[a, b] = total
         for a in range(k):
             for b in range(k):
-                x = left[a, b]
+                x = 0.0
+                for d in range(b, k):
+                    x += plan.cross_fronts[start + a * k + d] * factors[lam + d * k + b]
                 for d in range(k):
                     gradient[lam + a * k + d] -= x * fronts[start + b * k + d]
                 for c in range(columns):
                     scores[first + a, c] -= x * fixed[first + b, c]
-        for j in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
+        for j in range(first_neighbour, last_neighbour):
             other = plan.neighbour[j]
             h = plan.unit_group[other]
             kh = plan.group_size[h]
@@ -132,22 +130,22 @@ def factor_gradient(  # type: ignore[no-untyped-def]
             column = plan.unit_column[other]
             for a in range(k):  # the unit's rows of Z'Z L over the neighbour's columns
                 for b in range(kh):
-                    total = 0.0
+                    x = 0.0
                     for d in range(b, kh):
-                        total += plan.cross_fronts[at + d * k + a] * factors[mu + d * kh + b]
+                        x += plan.cross_fronts[at + d * k + a] * factors[mu + d * kh + b]
                     for d in range(k):
-                        gradient[lam + a * k + d] -= total * fronts[at + b * k + d]
+                        gradient[lam + a * k + d] -= x * fronts[at + b * k + d]
                     for c in range(columns):
-                        scores[first + a, c] -= total * fixed[column + b, c]
+                        scores[first + a, c] -= x * fixed[column + b, c]
             for a in range(kh):  # and the other way round
                 for b in range(k):
-                    total = 0.0
+                    x = 0.0
                     for d in range(b, k):
-                        total += plan.cross_fronts[at + a * k + d] * factors[lam + d * k + b]
+                        x += plan.cross_fronts[at + a * k + d] * factors[lam + d * k + b]
                     for d in range(kh):
-                        gradient[mu + a * kh + d] -= total * fronts[at + d * k + b]
+                        gradient[mu + a * kh + d] -= x * fronts[at + d * k + b]
                     for c in range(columns):
-                        scores[column + a, c] -= total * fixed[first + b, c]
+                        scores[column + a, c] -= x * fixed[first + b, c]
     for i in range(eliminated, units):
         g = plan.unit_group[i]
         k = plan.group_size[g]
@@ -186,6 +184,40 @@ def factor_gradient(  # type: ignore[no-untyped-def]
                 for c in range(columns):
                     total += weighted[c] * fixed[first + b, c]
                 gradient[lam + a * k + b] -= 2.0 * total
+
+
+@kernel
+def _multiply(  # type: ignore[no-untyped-def]
+    source, at, stride, outer_size, inner_size, k, below, product, outer_at, inner_at
+):
+    """Subtract a block of M^-1 times `below`, and its transpose where it is not a diagonal one."""
+    for d in range(outer_size):
+        for b in range(inner_size):
+            x = source[at + d * stride + b]
+            for a in range(k):
+                product[outer_at + d * k + a] -= x * below[inner_at + b * k + a]
+            if outer_at != inner_at:
+                for a in range(k):
+                    product[inner_at + b * k + a] -= x * below[outer_at + d * k + a]
+
+
+@kernel
+def _own_inverse(fronts, start, k, spare):  # type: ignore[no-untyped-def]
+    """Replace a unit's Cholesky factor L by (L L')^-1."""
+    if k == 1:
+        fronts[start] = 1.0 / (fronts[start] * fronts[start])
+    elif k == 2:
+        one, two = 1.0 / fronts[start], 1.0 / fronts[start + 3]
+        low = -fronts[start + 2] * one * two
+        fronts[start] = one * one + low * low
+        fronts[start + 1] = low * two
+        fronts[start + 2] = low * two
+        fronts[start + 3] = two * two
+    else:
+        _inverse_of_factor(fronts[start : start + k * k].reshape((k, k)), k, spare)
+        for a in range(k):
+            for b in range(k):
+                fronts[start + a * k + b] = spare[a, b]
 
 
 @kernel

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bayesml.engines.density_kernels import density_in, effects_given
-from bayesml.engines.elimination_kernels import kernel
+from bayesml.engines.unit_kernels import kernel
 
 
 @kernel

@@ -103,9 +103,7 @@ class _Profile:
             inverse = solve_triangular(schur, np.eye(p), lower=True)
             outer[:p, :p] -= 0.5 * inverse.T @ inverse
         gradient = np.empty_like(self.factors)
-        factor_gradient(
-            self.elimination.plan, self.factors, *self.memory[:3], outer, gradient
-        )
+        factor_gradient(self.elimination.plan, self.factors, *self.memory[:3], outer, gradient)
         return float(value), -2 * gradient[self.entries]
 
 

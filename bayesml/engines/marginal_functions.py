@@ -17,9 +17,9 @@ from bayesml.engines.c_functions import (
     EntryPoint,
     as_pointer,
 )
-from bayesml.engines.density_kernels import Density, marginal_density
+from bayesml.engines.density_kernels import Density, density_in
 from bayesml.engines.elimination import Plan
-from bayesml.engines.elimination_kernels import kernel
+from bayesml.engines.unit_kernels import kernel
 
 # Numbers in the block: for each of the arrays in `arrays_at` its address, then its shape.
 _BLOCK = 63
@@ -83,7 +83,19 @@ def _log_density(size, z_, gradient_, value_, data_):  # type: ignore[no-untyped
         theta = np.empty(size)
         slope = np.empty(size)
         placed(centre, spread, z, theta)
-        value[0] = marginal_density(plan, density, theta, slope, True)
+        core_size = plan.cross_core.shape[0]
+        columns = plan.cross_outcome.shape[0]
+        value[0] = density_in(
+            plan,
+            density,
+            theta,
+            slope,
+            True,
+            np.empty(plan.cross_fronts.size),
+            np.empty((core_size, core_size)),
+            np.empty(plan.cross_fixed.shape),
+            np.empty((columns, columns)),
+        )
         if not np.isfinite(value[0]):
             return 3
         for j in range(size):
@@ -110,12 +122,21 @@ def _theta(size, kept_size, z_, kept_, data_):  # type: ignore[no-untyped-def]
     return 0
 
 
+class _KernelFunction(ClosedFunction):
+    """A closed function whose kernels, optimised already, stay functions of their own.
+
+    Drawn together into one they would take a minute to compile.
+    """
+
+    inlined = False
+
+
 @cache
 def entry_points() -> tuple[EntryPoint, EntryPoint]:
     """Return the C functions for the log-density and for theta, from disk where it holds them."""
     compiled = []
     for function, signature in ((_log_density, LOG_DENSITY), (_theta, KEPT_VARIABLES)):
-        item = ClosedFunction(function, (signature.args, signature.return_type), {}, {})
+        item = _KernelFunction(function, (signature.args, signature.return_type), {}, {})
         item.enable_caching()
         item.compile()
         compiled.append(EntryPoint(item, item.cache_hits > 0))

@@ -1,11 +1,11 @@
 """The mode of a marginal density, and the curvature there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 
-from bayesml.engines.density_kernels import marginal_density
 from bayesml.engines.marginal_models import MarginalModel
 
 # No direction is taken to be wider than this on the scale of logs: beyond it the density is flat
@@ -32,14 +32,6 @@ class PosteriorMode:
     evaluations: int
 
 
-def density_and_gradient(model: MarginalModel, theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the marginal log-density and its gradient at unconstrained parameters."""
-    gradient = np.full(len(theta), np.nan)
-    theta = np.ascontiguousarray(theta, dtype=float)
-    value = marginal_density(model.elimination.plan, model.density, theta, gradient, True)
-    return value, gradient
-
-
 def starting_point(model: MarginalModel) -> np.ndarray:
     """Return a rough first guess: half of the outcome's spread at every term."""
     spread = max(float(np.std(model.standardised.fixed[:, -1])), 1e-150)
@@ -53,22 +45,28 @@ def starting_point(model: MarginalModel) -> np.ndarray:
     return start
 
 
-def posterior_mode(model: MarginalModel) -> PosteriorMode:
-    """Return the mode of a marginal density with its curvature.
+def posterior_mode(
+    start: np.ndarray, evaluate: Callable[[np.ndarray], tuple[float, np.ndarray]]
+) -> PosteriorMode:
+    """Return the mode of a density with its curvature.
 
     The curvature comes from differences of the exact gradient. Where it is not that of a maximum,
     as where an SD may be 0, the direction gets a width of its own.
+
+    Parameters
+    ----------
+    start : array, shape (dimensions,)
+    evaluate : callable
+        Returns the log-density and its gradient.
     """
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = density_and_gradient(model, theta)
+        value, gradient = evaluate(theta)
         if not np.isfinite(value) or not np.isfinite(gradient).all():
             return 1e300, np.zeros(len(theta))
         return -value, -gradient
 
-    found = minimize(
-        objective, starting_point(model), jac=True, method="L-BFGS-B", options={"maxiter": 500}
-    )
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
     centre = np.asarray(found.x)
     size = len(centre)
     hessian = np.empty((size, size))
