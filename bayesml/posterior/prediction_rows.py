@@ -249,7 +249,7 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
     """
     given = require_table(table)
     stored = fit_design(fit)
-    columns = needed_columns(fit, stored, chosen, trials=trials)
+    columns = needed_columns(fit, chosen, trials=trials)
     frame = plain_frame(given, columns)
     check_complete(frame, columns)
     frame = frame.reset_index(drop=True)
@@ -271,9 +271,7 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
     return PredictionRows(given.index, terms.fixed, tuple(groupings), terms.offset, terms.trials)
 
 
-def needed_columns(
-    fit: Fit, stored: StoredDesign, chosen: Mapping[str, str], *, trials: bool
-) -> dict[str, str]:
+def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:
     """Return the columns that new rows need, with what each is for."""
     spec = fit.spec
     needed = dict.fromkeys(column_names(parse_terms(spec.fixed)), "predictor")
@@ -282,9 +280,6 @@ def needed_columns(
             for text in grouping.terms:
                 for name in column_names(parse_terms(text)):
                     needed.setdefault(name, "varying term")
-    # True and False are arguments of functions, unless a column bears the name.
-    known = {coding.column for coding in stored.codings}
-    needed = {name: role for name, role in needed.items() if name in known}
     for name in trials_columns(spec) if trials else []:
         needed.setdefault(name, "trials")
     for text in spec.parts.offsets:

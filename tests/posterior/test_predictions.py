@@ -590,3 +590,54 @@ def test_every_strategy_works_with_every_model(table: pd.DataFrame, fake_fit: Ma
                     assert found.attrs["groups"] == (
                         groups if fit.facts.groupings else "population"
                     )
+
+
+# Real fits
+
+
+@pytest.mark.sampling
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("exam_fit", "exam"),
+        ("growth_fit", "sleepstudy"),
+        ("contraception_fit", "contraception"),
+        ("ticks_fit", "grouseticks"),
+        ("attitudes_fit", "socatt"),
+    ],
+)
+def test_own_rows_and_the_same_rows_as_new_ones(
+    name: str, data: str, request: pytest.FixtureRequest
+) -> None:
+    fit: Fit = request.getfixturevalue(name)
+    own = bml.predict(fit)
+    again = bml.predict(fit, bml.load_dataset(data), groups="known")
+    numbers = ["mean", "sd", "lower", "upper"]
+    np.testing.assert_allclose(own[numbers], again[numbers], rtol=1e-9)
+
+
+@pytest.mark.sampling
+def test_outcomes_of_a_real_fit_are_calibrated(exam_fit: Fit) -> None:
+    """89 % intervals of pupils' scores hold about 89 % of the scores, in known and new schools."""
+    exam = bml.load_dataset("exam")
+    score = exam["normexam"].to_numpy()
+    for groups in ("known", "new", "marginal"):
+        found = bml.predict(exam_fit, exam, groups, kind="outcome", seed=1)
+        inside = ((score >= found["lower"]) & (score <= found["upper"])).mean()
+        # Scores of one school are alike, so the share varies more than that of 4,059 coins.
+        assert inside == pytest.approx(0.89, abs=0.03)
+
+
+@pytest.mark.sampling
+def test_average_predictions_of_a_real_fit_match_the_shares(
+    contraception_fit: Fit, attitudes_fit: Fit
+) -> None:
+    women = bml.load_dataset("contraception")
+    share = (women["use"] == "Y").mean()
+    assert bml.predict(contraception_fit)["mean"].mean() == pytest.approx(share, abs=0.01)
+    # Averaged over all districts the share is that of the table too, but for its 60 districts.
+    marginal = bml.predict(contraception_fit, women, "marginal")["mean"].mean()
+    assert marginal == pytest.approx(share, abs=0.03)
+    answers = bml.load_dataset("socatt")["numpos"].value_counts(normalize=True).sort_index()
+    found = bml.predict(attitudes_fit).groupby("category", observed=False)["mean"].mean()
+    np.testing.assert_allclose(found, answers, atol=0.015)
