@@ -69,7 +69,7 @@ def posterior_check_plot(checks: pd.DataFrame) -> "Figure":
     >>> fit = bml.load("exam.nc")  # doctest: +SKIP
     >>> bml.posterior_check_plot(bml.posterior_checks(fit))  # doctest: +SKIP
     """
-    require_columns(checks, ("part", "statistic", "p_value", "words"), "posterior_checks(fit)")
+    require_check_table(checks, ("part", "statistic", "p_value", "words"), "posterior_checks(fit)")
     figure, (axes,) = _figure(0.7 + 0.2 * len(checks), 1)
     rows = np.arange(len(checks), dtype=float)[::-1]
     half = ((checks["upper"] - checks["lower"]) / 2).to_numpy()
@@ -325,7 +325,7 @@ def unit_check_plot(
     return figure
 
 
-def require_columns(table: pd.DataFrame, columns: tuple[str, ...], call: str) -> None:
+def require_check_table(table: pd.DataFrame, columns: tuple[str, ...], call: str) -> None:
     """Refuse a table that another function made.
 
     Raises

@@ -11,6 +11,7 @@ from bayesml.errors import FitError, quoted
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.intervals import checked_prob
 from bayesml.records.fits import Fit
+from bayesml.reporting.check_sections import checks_section
 from bayesml.reporting.estimates import FormattedTable
 from bayesml.reporting.pictures import equation_picture
 from bayesml.reporting.sections import (
@@ -40,6 +41,7 @@ _CONTENTS = (
     ("variances", "Variance components"),
     ("partition", "Shares of the variance"),
     ("units", "Units"),
+    ("checks", "Model checks"),
     ("chains", "Chains"),
     ("model", "Model and priors"),
     ("run", "Run and methods text"),
@@ -51,6 +53,9 @@ _REFERENCES = (
     "Bayesian Analysis 16(2), 667-718. doi:10.1214/20-BA1221",
     "Variance partition: Goldstein, Browne & Rasbash (2002), Understanding Statistics 1(4), "
     "223-231. doi:10.1207/S15328031US0104_02",
+    "Posterior predictive checks: Gelman, Meng & Stern (1996), Statistica Sinica 6, 733-760; with "
+    "new units: Marshall & Spiegelhalter (2007), Bayesian Analysis 2(2), 409-444. "
+    "doi:10.1214/07-BA218",
 )
 
 
@@ -58,8 +63,10 @@ def report(fit: Fit, path: str | Path = "report.html", prob: float = 0.89) -> Pa
     """Write a fit as one HTML page that needs no other file and no network.
 
     The page says first whether the draws can be trusted; then come the data, the coefficients, the
-    variance components, VPC and ICC, plots of units and chains, priors, the equation, the PyMC
-    code, and a text for a methods section. Everything comes from the fit; no table is needed.
+    variance components, VPC and ICC, plots of units, posterior predictive checks, chains, priors,
+    the equation, the PyMC code, and a text for a methods section. Everything comes from the fit; no
+    table is needed. Only the checks need the fit's rows: without them (``save(data=False)``) the
+    page says so.
 
     Parameters
     ----------
@@ -126,6 +133,7 @@ def page(fit: Fit, prob: float) -> str:
             variances=variances_section(fit, prob),
             partition=partition_section(fit, prob),
             units=units,
+            checks=checks_section(fit, prob),
             chains=chains_section(fit),
             equation={
                 "latex": attrs.get("equation", ""),

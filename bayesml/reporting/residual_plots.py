@@ -9,7 +9,7 @@ import pandas as pd
 from bayesml.posterior.residual_draws import residuals
 from bayesml.quantities.check_statistics import normal_order_band
 from bayesml.records.fits import Fit
-from bayesml.reporting.check_plots import ALERT, BAND, DASHED, require_columns
+from bayesml.reporting.check_plots import ALERT, BAND, DASHED, require_check_table
 from bayesml.reporting.plots import ACCENT, INK, MOST_PANELS, _figure, _rows, _styled
 from bayesml.reporting.tables import shortened
 
@@ -156,7 +156,7 @@ def influence_plot(influences: pd.DataFrame, most: int = _MOST_INFLUENTIAL) -> "
     >>> fit = bml.load("exam.nc")  # doctest: +SKIP
     >>> bml.influence_plot(bml.influence(fit, "school"))  # doctest: +SKIP
     """
-    require_columns(
+    require_check_table(
         influences, ("unit", "cook_fixed", "cook_sd", "pareto_k"), "influence(fit, 'school')"
     )
     table = influences.head(most)

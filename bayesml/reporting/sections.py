@@ -10,6 +10,7 @@ import pandas as pd
 from bayesml.errors import FitError
 from bayesml.posterior.components import variance_components
 from bayesml.posterior.diagnosis import diagnose
+from bayesml.posterior.diagnosis_findings import drawn_by_nuts
 from bayesml.posterior.partition import icc, vpc
 from bayesml.posterior.summaries import interval_words, summary
 from bayesml.records.facts import GroupingFacts
@@ -69,6 +70,7 @@ class Verdict:
     heading: str
     problems: tuple[str, ...]
     explanation: str
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,19 @@ def _plots(alt: str, caption: str, figure: "Figure | None") -> tuple[Plot, ...]:
 def verdict_section(fit: Fit) -> Verdict:
     """Return whether the draws can be trusted, and what to do where not."""
     found = diagnose(fit)
+    sampler = (
+        "divergent draws (none), saturated tree depth and the energy of the sampler"
+        if drawn_by_nuts(fit)
+        else "and the share of proposed draws that the sampler accepted (at least 10 %)"
+    )
     return Verdict(
         found.ok,
         found.verdict,
         tuple(str(problem) for problem in found.problems),
         "Checked are R-hat (at most 1.01: the chains agree), the effective sample sizes (at least "
-        "400: means and interval ends are precise enough), divergent draws (none), saturated tree "
-        "depth and the energy of the sampler. These checks tell whether the computation "
-        "succeeded, not whether the model suits the data.",
+        f"400: means and interval ends are precise enough), {sampler}. These checks tell whether "
+        "the computation succeeded, not whether the model suits the data.",
+        tuple(str(item) for item in found.advice),
     )
 
 

@@ -246,13 +246,31 @@ def test_every_kind_of_model_has_a_page(fake_fit, dataset, formula, options, sai
     assert said in found.words
 
 
-def test_a_fit_loaded_without_its_rows_gives_the_same_page(
+def test_a_fit_loaded_without_its_rows_gives_the_same_page_but_for_the_checks(
     fit: Fit, text: str, tmp_path: Path
 ) -> None:
     fit.save(tmp_path / "fit.nc", data=False)
     path = bml.report(bml.load(tmp_path / "fit.nc"), str(tmp_path / "a b.html"))
     assert path == tmp_path / "a b.html"
-    assert path.read_text(encoding="utf-8") == text
+    written = path.read_text(encoding="utf-8")
+    section = re.compile(r'<section id="checks">.*?</section>', re.DOTALL)
+    assert "saved without its rows" in section.findall(written)[0]
+    assert section.sub("", written) == section.sub("", text)
+    # With its rows it is the same to the last letter: the replications have a seed.
+    fit.save(tmp_path / "whole.nc")
+    bml.report(bml.load(tmp_path / "whole.nc"), tmp_path / "whole.html")
+    assert (tmp_path / "whole.html").read_text(encoding="utf-8") == text
+
+
+def test_what_the_data_could_not_tell_stands_below_the_verdict(model: Model, fake_fit) -> None:
+    rng = np.random.default_rng(3)
+    spreads = np.abs(rng.normal(size=(4, 400, 2))) * [0.02, 0.02]
+    words = Page(
+        page(fake_fit(model, draws=400, chains=4, values={"sd_school": spreads}), 0.89)
+    ).words
+    assert "What the data could not tell" in words
+    assert "sd_school[standLRT] cannot be told from 0" in words
+    assert "Drop the slope of standLRT over school" in words
 
 
 @pytest.mark.parametrize("prob", [0, 1, -0.5, 89, float("nan")])
