@@ -15,14 +15,21 @@ import bayesml as bml
 ROWS, FIRST, SECOND = 75_000, 3_000, 1_000
 
 
-def crossed_table(seed: int = 1) -> pd.DataFrame:
-    """Return a simulated table: SDs 0.5 and 0.3 of the groupings, 1 of the residual."""
+def crossed_table(seed: int = 1, third: int = 0) -> pd.DataFrame:
+    """Return a simulated table: SDs 0.5 and 0.3 of the groupings, 1 of the residual.
+
+    `third` is the number of units of a third grouping, with SD 0.2.
+    """
     rng = np.random.default_rng(seed)
     first, second = rng.integers(FIRST, size=ROWS), rng.integers(SECOND, size=ROWS)
     x = rng.normal(size=ROWS)
     effects = rng.normal(0, 0.5, FIRST)[first] + rng.normal(0, 0.3, SECOND)[second]
     y = 1 + 0.5 * x + effects + rng.normal(size=ROWS)
-    return pd.DataFrame({"y": y, "x": x, "first": first, "second": second})
+    table = pd.DataFrame({"y": y, "x": x, "first": first, "second": second})
+    if third:
+        table["third"] = rng.integers(third, size=ROWS)
+        table["y"] += rng.normal(0, 0.2, third)[table["third"]]
+    return table
 
 
 def main() -> None:

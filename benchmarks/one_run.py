@@ -1,16 +1,19 @@
 """One timed fit in a process of its own: `python -m benchmarks.one_run SOFTWARE MODEL SEED`.
 
 Prints a line of JSON: seconds from `fit()` to the draws (building and compiling included, imports
-and reading the table not), the smallest bulk ESS of the SDs of the groupings, the largest R-hat of
-SDs and coefficients, and divergences.
+and reading the table not), the smallest bulk ESS of the SDs of the groupings, their largest R-hat,
+divergences, and the peak memory of the process in GiB.
 """
 
 import json
+import resource
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
+
+from benchmarks.crossed_memory import crossed_table
 
 DRAWS = {"draws": 1000, "tune": 1000, "chains": 4, "cores": 2}
 
@@ -22,6 +25,7 @@ def ours(name: str, seed: int) -> tuple[float, Any, list[str]]:
 
     import bayesml as bml
     import bayesml.engines.conditional
+    import bayesml.engines.marginal
     import bayesml.records.fitting
 
     builders: dict[str, Callable[[], Any]] = {
@@ -49,6 +53,9 @@ def ours(name: str, seed: int) -> tuple[float, Any, list[str]]:
             "numpos ~ year + religion",
             group="respond",
             family="ordinal",
+        ),
+        "crossed": lambda: bml.cross_classified(
+            crossed_table(third=14), "y ~ x", groups=["first", "second", "third"]
         ),
     }
     model = builders[name]()
@@ -78,9 +85,10 @@ def bambi(name: str, seed: int) -> tuple[float, Any, list[str]]:
             "poisson",
         ),
         "socatt": ("numpos ~ year + religion + (1 | respond)", "cumulative"),
+        "crossed": ("y ~ x + (1 | first) + (1 | second) + (1 | third)", "gaussian"),
     }
     formula, family = formulas[name]
-    table = bml.load_dataset(name)
+    table = crossed_table(third=14) if name == "crossed" else bml.load_dataset(name)
     for column in table.columns:
         if not pd.api.types.is_numeric_dtype(table[column]):
             table[column] = table[column].astype(object)
@@ -115,7 +123,11 @@ def main(software: str, name: str, seed: int) -> None:
                 "seconds": seconds,
                 "ess": min(float(ess[item].min()) for item in sds),
                 "r_hat": max(float(r_hat[item].max()) for item in sds),
-                "divergences": int(tree["sample_stats"]["diverging"].sum()),
+                "divergences": int(tree["sample_stats"]["diverging"].sum())
+                if "diverging" in tree["sample_stats"]
+                else 0,
+                # Linux counts kilobytes
+                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             }
         )
     )

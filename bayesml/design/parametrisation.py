@@ -17,6 +17,8 @@ from bayesml.design.units import Units
 from bayesml.specs.modelspec import ModelSpec
 
 ROUNDS = 40
+# Above it a round takes a notable time, and variances that have come to rest end the fit.
+MANY_ROWS = 50_000
 # Above this mean reliability the centred form was the more efficient one on the reference tables.
 THRESHOLD = 0.6
 # With fewer units the SD's posterior reaches down to zero, where the centred form has a funnel.
@@ -221,6 +223,7 @@ def reliabilities(
     scale = 1.0
     eta = working.start
     for _ in range(ROUNDS):
+        before = [v.copy() for v in variances]
         outcome, weight = working.at(eta)
         effects = sum(fitted, np.zeros_like(outcome))
         fixed = predictors @ _weighted_fit(outcome - effects, weight, predictors)
@@ -254,6 +257,11 @@ def reliabilities(
             # A weighted sum of squares is about the number of rows; a perfect fit leaves nothing.
             squares = max(float(np.sum(weight * (outcome - eta) ** 2)), 1e-12 * degrees)
             scale = degrees / squares
+        steady = all(
+            bool((np.abs(v - b) <= 0.02 * b).all()) for v, b in zip(variances, before, strict=True)
+        )
+        if steady and len(eta) > MANY_ROWS:
+            break
     return [
         Reliability(np.sqrt(v), i / (i + 1 / v))
         for i, v in zip(information, variances, strict=True)
