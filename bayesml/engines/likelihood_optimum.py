@@ -126,6 +126,8 @@ def likelihood_optimum(model: LinearModel, restricted: bool) -> LikelihoodOptimu
         Too many random effects are entangled.
     """
     profile = _Profile(model, restricted)
+    if not len(profile.diagonal):
+        return _optimum(profile, np.empty(0), np.empty(0))
     bounds = [(0.0, None) if diagonal else (None, None) for diagonal in profile.diagonal]
     best, value, slope = np.empty(0), np.inf, np.zeros(0)
     for size in _STARTS:
@@ -140,12 +142,10 @@ def likelihood_optimum(model: LinearModel, restricted: bool) -> LikelihoodOptimu
                 options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 1000, "maxcor": 20},
             )
             found = np.asarray(result.x)
-            if result.nit <= 2 or not len(found):
+            if result.nit <= 2:
                 break
         if result.fun < value:
             best, value, slope = found, float(result.fun), np.asarray(result.jac)
-        if not len(found):
-            break
     return _optimum(profile, best, slope)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # An SD below this share of the residual SD, per unit of its term's size, is nought.
 _NOUGHT = 1e-4
 _PERFECT = 1 - 1e-6
+# A residual SD below this share of the outcome's SD is what rounding leaves of 0.
+_EXACT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def reml(model: Model) -> LikelihoodFit:
     Raises
     ------
     FitError
-        The outcome is not Gaussian, or the random effects are too many to be integrated out.
+        The outcome is not Gaussian, the random effects are too many to be integrated out, or
+        predictors and units leave no residual.
 
     Examples
     --------
@@ -143,7 +146,8 @@ def ml(model: Model) -> LikelihoodFit:
     Raises
     ------
     FitError
-        The outcome is not Gaussian, or the random effects are too many to be integrated out.
+        The outcome is not Gaussian, the random effects are too many to be integrated out, or
+        predictors and units leave no residual.
 
     Examples
     --------
@@ -193,6 +197,11 @@ def maximise(
     formula : str
     coefficients : sequence of str
     groupings : sequence of (name, terms, sizes of blocks, labels of units)
+
+    Raises
+    ------
+    FitError
+        The random effects are too many, or nothing is left for the residuals.
     """
     from bayesml.engines.elimination import TooLarge
     from bayesml.engines.likelihood_optimum import likelihood_optimum
@@ -204,6 +213,13 @@ def maximise(
         raise FitError(
             f"{method} cannot take this model: {error}. Use model.fit(engine='pymc')."
         ) from None
+    known = 0.0 if arrays.offset is None else arrays.offset
+    if found.sigma <= _EXACT * float(np.std(arrays.outcome - known)):
+        raise FitError(
+            f"In {quoted(formula)} the predictors and the units reproduce every outcome exactly: "
+            "the residual SD is 0, and the likelihood has no bound. Look for a predictor that was "
+            "made from the outcome, or an outcome that is the same in all rows of a unit."
+        )
     components, notes = _components(found.sds, found.correlations, found.sigma, groupings, arrays)
     if not found.converged:
         notes = [*notes, f"{method} did not converge: the criterion still falls. Rescale terms."]
