@@ -48,7 +48,8 @@ def influence(fit: Fit, grouping: str, draws: int = 1000, seed: int | None = Non
         much), `pareto_k`, and `words`. Where k is above the limit that the attribute `highest_k`
         holds, the draws cannot tell what the posterior would be: the unit moves it far, and only
         a fit without it shows how far. Otherwise units with D above 4 / number of units are
-        named. Attributes: `grouping`, `draws`, `seed`, `highest_k`, `highest_cook`.
+        named. Shifts of more than about 1.5 SDs are understated, since few draws lie so far out.
+        Attributes: `grouping`, `draws`, `seed`, `highest_k`, `highest_cook`.
 
     Raises
     ------

@@ -148,7 +148,10 @@ def test_few_draws_and_wrong_arguments_are_refused(
 @pytest.mark.sampling
 def test_influence_in_a_real_fit_is_that_of_a_fit_without_the_unit(growth_fit: Fit) -> None:
     found = bml.influence(growth_fit, "Subject", draws=2000, seed=1)
-    row = found.loc[found["words"].str.startswith("Without")].iloc[0]
+    assert found["words"].str.startswith("Without").any()
+    # Draws that lie far out are few, so a larger k understates a large shift.
+    row = found.loc[found["pareto_k"] < 0.5].iloc[0]
+    assert abs(row["shift"]) > 0.4
     sleep = bml.load_dataset("sleepstudy")
     rest = sleep[sleep["Subject"].astype(str) != str(row["unit"])]
     model = bml.longitudinal(rest, "Reaction ~ 1", unit="Subject", time="Days")

@@ -105,6 +105,37 @@ def test_p_values_are_uniform_where_the_model_holds(family: str, fake_fit: MakeF
     assert ((p_values < 0.01) | (p_values > 0.99)).mean() == pytest.approx(0.02, abs=0.012)
 
 
+def test_p_values_of_an_exact_posterior_are_not_extreme(fake_fit: MakeFit) -> None:
+    """Known variances: intercept and effects are drawn from their joint posterior."""
+    rng = np.random.default_rng(12)
+    table = pd.DataFrame({"y": rng.normal(size=200), "g": np.repeat(range(UNITS), SIZE)})
+    values = {"beta": 0.0, "sd_g": 0.7, "sigma": 0.9, "u_g": 0.0}
+    model = bml.two_level(table, "y ~ 1", group="g")
+    fit = fake_fit(model, draws=100, chains=1, values=values)
+    within, between = 0.81 / SIZE, 0.49
+    share = between / (between + within)
+    found = []
+    for seed in range(120):
+        u = rng.normal(0, 0.7, size=UNITS)
+        y = 2 + np.repeat(u, SIZE) + rng.normal(0, 0.9, size=200)
+        means = y.reshape(UNITS, SIZE).mean(axis=1)
+        beta = rng.normal(means.mean(), np.sqrt((between + within) / UNITS), size=(1, 100, 1))
+        spread = np.sqrt(between * (1 - share))
+        effects = share * (means - beta) + spread * rng.normal(size=(1, 100, UNITS))
+        data = with_rows(fit, y, effects[..., None])
+        posterior = data.posterior
+        data.data["posterior"] = xr.DataTree(posterior.assign(beta=(posterior["beta"].dims, beta)))
+        found.append(bml.posterior_checks(data, draws=100, seed=seed))
+    p_values = np.array([item["p_value"] for item in found])
+    assert p_values.mean(axis=0) == pytest.approx(0.5, abs=0.08)
+    assert ((p_values < 0.01) | (p_values > 0.99)).mean() < 0.025
+    # The data fit their own means and units closely; residuals and the spread of units do not.
+    spreads = dict(zip(found[0]["statistic"], p_values.std(axis=0), strict=True))
+    assert spreads["mean"] < 0.1
+    for statistic in ("skewness", "excess kurtosis", "SD of unit SDs", "largest effect"):
+        assert spreads[statistic] > 0.2, spreads
+
+
 def failed(fit: Fit) -> dict[tuple[str, str], str]:
     """Return the words of the checks that fail."""
     table = bml.posterior_checks(fit, draws=400, seed=3)
