@@ -25,6 +25,7 @@ from tests.codegen.test_log_density import (
     case,
     simulated_table,
 )
+from tests.engines.gaussian_cases import density_and_gradient
 
 pytestmark = pytest.mark.sampling  # the kernels are compiled by numba, and sampled from
 
@@ -66,7 +67,6 @@ def joint_by_candidate(
     """
     from bayesml.engines.density_kernels import draw_effects
     from bayesml.engines.effect_draws import DrawKeeper
-    from bayesml.engines.posterior_modes import density_and_gradient
 
     size = DrawKeeper(model, 1).normals_per_draw
     normals = np.vstack([rng.normal(size=size), np.zeros(size), np.eye(size)])
@@ -133,8 +133,6 @@ def test_every_structure(structure: str, form: tuple[bool, str], table: pd.DataF
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_parametrisation_does_not_change_the_density(structure: str, table: pd.DataFrame) -> None:
     """Chosen from the data, by grouping or unit by unit: the marginal density is one number."""
-    from bayesml.engines.posterior_modes import density_and_gradient
-
     values = []
     theta = None
     for options in (
