@@ -118,7 +118,11 @@ class GroupLikelihood:
 
 
 def group_log_likelihood(
-    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray, rng: np.random.Generator
+    rows: LikelihoodRows,
+    draws: LikelihoodDraws,
+    chosen: np.ndarray,
+    rng: np.random.Generator,
+    without: int | None = None,
 ) -> GroupLikelihood:
     """Return the log-likelihood of a group of rows jointly, its own effects integrated out.
 
@@ -133,8 +137,13 @@ def group_log_likelihood(
         The rows of the group.
     rng : numpy Generator
         For importance sampling.
+    without : int or None
+        A row of the group that is left out of the product, while the same effects are integrated.
     """
     own = {item.identifier: _own_slots(rows, item, chosen) for item in rows.groupings}
+    if without is not None:
+        stays = chosen != without
+        chosen, own = chosen[stays], {name: slots[stays] for name, slots in own.items()}
     known = {name: ~slots for name, slots in own.items()}
     counts = {
         item.name: len(np.unique(item.label[chosen][own[item.identifier]]))

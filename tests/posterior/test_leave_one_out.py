@@ -63,6 +63,62 @@ def test_units_with_one_row_are_integrated_out(fake_fit: MakeFit) -> None:
     )
 
 
+def test_rows_of_small_units_are_estimated_anew(
+    fake_fit: MakeFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rows a unit and a large SD: given the effect, weights have too heavy a tail."""
+    unit = np.repeat(np.arange(18), 2)
+    truth = simulated(np.ones((36, 1)), [intercepts("g", unit, 3.0)], sigma=0.7, seed=14)
+    model = bml.two_level(pd.DataFrame({"y": truth.y, "g": unit}), "y ~ 1", group="g")
+    fit = fake_fit(model, draws=1000, values=truth.draws(2, 1000, seed=15))
+    found = bml.loo(fit)
+    exact = np.array([truth.log_density(np.array([row])) for row in range(36)])
+    assert (found.pareto_k < found.threshold).all()
+    assert (np.abs(found.pointwise["elpd"] - exact) < 4 * found.pointwise["mcse"] + 1e-3).all()
+    (note,) = found.notes
+    assert "estimated anew with the effects of their smallest unit integrated out" in note
+    monkeypatch.setattr("bayesml.posterior.leave_one_out._MOST_REPAIRED", 0)
+    plain = bml.loo(fit)
+    anew = plain.pareto_k > plain.threshold
+    assert note.startswith(f"{anew.sum()} of the {anew.sum()} rows with the highest Pareto k")
+    pd.testing.assert_frame_equal(plain.pointwise[~anew], found.pointwise[~anew])
+    by_plain, by_anew = plain.pointwise["elpd"] - exact, found.pointwise["elpd"] - exact
+    assert by_anew[anew].abs().max() < 0.1 * by_plain[anew].abs().max()
+
+
+def test_a_count_is_estimated_anew(fake_fit: MakeFit) -> None:
+    """With the parameters known, what is left is one integral over another."""
+    table = pd.DataFrame({"n": [9, 14, 11, 0, 2, 1] * 5, "g": np.repeat(range(10), 3)})
+    model = bml.two_level(table, "n ~ 1", group="g", family="poisson")
+    rng = np.random.default_rng(16)
+    # The effects given the counts, from a fine grid.
+    grid = np.linspace(-6, 6, 4001)
+    prior = stats.norm.logpdf(grid, 0, 1.8)
+    effects = np.empty((2, 500, 10, 1))
+    for unit, rows in table.groupby("g"):
+        log_density = prior + stats.poisson.logpmf(
+            rows["n"].to_numpy()[:, None], np.exp(0.7 + grid)
+        ).sum(axis=0)
+        weight = np.exp(log_density - log_density.max())
+        effects[:, :, int(str(unit)), 0] = rng.choice(grid, p=weight / weight.sum(), size=(2, 500))
+    fit = fake_fit(model, draws=500, values={"beta": 0.7, "sd_g": 1.8, "u_g": effects})
+    found = bml.loo(fit)
+    whole = found.pointwise[found.pareto_k == 0]
+    assert len(whole)  # only what was estimated anew does not vary over the draws
+    for row in whole.index:
+        own = table.index[table["g"] == table["g"][row]]
+        both = []
+        for rows in (own, own.drop(row)):
+            density = np.exp(
+                prior
+                + stats.poisson.logpmf(
+                    table["n"].to_numpy()[rows][:, None], np.exp(0.7 + grid)
+                ).sum(axis=0)
+            )
+            both.append(np.log(density.sum()))
+        assert whole.loc[row, "elpd"] == pytest.approx(both[0] - both[1], abs=2e-3)
+
+
 def test_an_effect_for_every_count_is_integrated_out(fake_fit: MakeFit) -> None:
     table = pd.DataFrame(
         {"n": [0, 3, 1, 12, 2, 0] * 4, "row": range(24), "g": np.repeat(range(6), 4)}
