@@ -11,9 +11,11 @@ import pandas as pd
 from bayesml.design.stored_designs import StoredDesign
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.linear_predictors import (
+    PredictorBlock,
     flat_draws,
     mean_of_block,
     predictor_blocks,
+    worked_blocks,
 )
 from bayesml.posterior.prediction_rows import (
     PredictionRows,
@@ -79,15 +81,17 @@ class EffectRows:
         )
 
     def values(self, changes: Mapping[str, Any]) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield blocks of the rows' means or linear predictors, draws last."""
+        """Return blocks of the rows' means or linear predictors, draws last, one after another."""
         rows = self.having(changes)
         fit = self.fit
         cutpoints = flat_draws(fit, "cutpoints") if fit.facts.categories else None
-        for block in predictor_blocks(fit, rows, self.seed):
+
+        def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":
-                yield block.rows, block.eta
-            else:
-                yield block.rows, mean_of_block(fit, block, rows.trials, cutpoints)
+                return block.rows, block.eta
+            return block.rows, mean_of_block(fit, block, rows.trials, cutpoints)
+
+        return worked_blocks(predictor_blocks(fit, rows, self.seed), work)
 
     @property
     def draws_numbers(self) -> bool:
@@ -251,7 +255,8 @@ def averages(blocks: Iterator[tuple[slice, np.ndarray]], groups: RowGroups) -> n
         if total is None:
             total = np.zeros((len(groups.labels), *values.shape[1:]))
         index = groups.index[place]
-        for part in np.unique(index):
-            total[part] += values[index == part].sum(axis=0)
+        used = np.unique(index)
+        for part in used:
+            total[part] += (values if len(used) == 1 else values[index == part]).sum(axis=0)
     assert total is not None
     return total / counts.reshape(-1, *(1,) * (total.ndim - 1))

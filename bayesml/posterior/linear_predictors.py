@@ -1,8 +1,11 @@
 """The linear predictor of rows, draw by draw, in blocks of rows that fit the processor's cache."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import batched
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from bayesml.records.fits import Fit
 _BLOCK = 131_072
 # Numbers of drawn effects that are kept for later blocks, 128 MB; beyond it they are drawn again.
 _KEPT = 16_777_216
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,30 @@ def predictor_blocks(fit: Fit, rows: PredictionRows, seed: int) -> Iterator[Pred
             own = spread.of(block)
             variance = own if variance is None else variance + own
         yield PredictorBlock(block, eta, variance)
+
+
+def worked_blocks[T](
+    blocks: Iterable[PredictorBlock], work: Callable[[PredictorBlock], T]
+) -> Iterator[T]:
+    """Yield what `work` makes of each block, in order.
+
+    NumPy leaves Python's lock while it computes, so threads share the work.
+
+    Parameters
+    ----------
+    blocks : iterable of PredictorBlock
+    work : callable
+        Must not change anything but its result.
+
+    Yields
+    ------
+    object
+    """
+    workers = min(_MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        # A few blocks at a time, so that not all of them are in memory.
+        for some in batched(blocks, 2 * workers):
+            yield from pool.map(work, some)
 
 
 class _Effects:

@@ -1,9 +1,6 @@
 """Predictions of a fit: means, outcomes and linear predictors, for units known and new."""
 
-import os
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -16,6 +13,7 @@ from bayesml.posterior.linear_predictors import (
     mean_of_block,
     outcome_of_block,
     predictor_blocks,
+    worked_blocks,
 )
 from bayesml.posterior.prediction_rows import (
     Groups,
@@ -33,8 +31,6 @@ from bayesml.records.fits import Fit
 if TYPE_CHECKING:
     import xarray as xr
 
-
-_MOST_THREADS = 8
 KINDS = ("mean", "outcome", "linear")
 _NUMBERS = ("mean", "median", "sd", "lower", "upper")
 
@@ -184,10 +180,7 @@ def _on_blocks[T](
     seed: int,
     use: Callable[[slice, np.ndarray], T],
 ) -> list[T]:
-    """Return what `use` makes of the values of each block of rows, draws last, in order.
-
-    NumPy leaves Python's lock while it computes, so threads share the work.
-    """
+    """Return what `use` makes of the values of each block of rows, draws last, in order."""
     parameters = {
         item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters
     }
@@ -203,13 +196,7 @@ def _on_blocks[T](
             values = outcome_of_block(fit, block, rows.trials, parameters, rng)
         return use(block.rows, values)
 
-    workers = min(_MOST_THREADS, os.cpu_count() or 1)
-    found: list[T] = []
-    with ThreadPoolExecutor(workers) as pool:
-        # A few blocks at a time, so that not all of them are in memory.
-        for some in batched(predictor_blocks(fit, rows, seed), 2 * workers):
-            found += pool.map(make, some)
-    return found
+    return list(worked_blocks(predictor_blocks(fit, rows, seed), make))
 
 
 def _table(fit: Fit, rows: PredictionRows, kind: str, seed: int, prob: float) -> pd.DataFrame:
