@@ -115,8 +115,13 @@ def sample_independently(
     stop = Event()
     running: dict[Future[ChainDraws], _Chain] = {}
     results: dict[int, ChainDraws] = {}
-    # Draws of all chains at once would be the memory of all chains; `cores` of them run.
-    with ThreadPoolExecutor(max_workers=cores) as pool:
+    from threadpoolctl import threadpool_limits
+
+    # Chains run side by side, so that each has one core for its matrices.
+    with (
+        threadpool_limits(1 if cores > 1 else None, user_api="blas"),
+        ThreadPoolExecutor(max_workers=cores) as pool,
+    ):
         try:
             for number in chains:
                 chain = _Chain(model, proposal, number, seed, draws, tune, stop)
