@@ -1,12 +1,16 @@
 """Likelihood-ratio tests between nested models."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import chi2
 
 from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.likelihood_fits import LikelihoodFit
+
+if TYPE_CHECKING:
+    from bayesml.engines.elimination import GroupingArrays
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def _terms(fit: LikelihoodFit) -> int:
 
 def _inside(columns: np.ndarray, others: np.ndarray) -> bool:
     """Return whether all columns are linear combinations of the others."""
-    if not columns.shape[1]:
+    if not columns.any():
         return True
     if not others.shape[1]:
         return False
@@ -141,11 +145,51 @@ def _inside(columns: np.ndarray, others: np.ndarray) -> bool:
     return bool((np.linalg.norm(columns - others @ left, axis=0) <= 1e-7 * scale).all())
 
 
+def _blocks_of(sizes: tuple[int, ...]) -> np.ndarray:
+    """Return the block of each term."""
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _correlated_alike(
+    terms: np.ndarray, blocks: tuple[int, ...], others: np.ndarray, other_blocks: tuple[int, ...]
+) -> bool:
+    """Return whether a covariance of the terms is one that the blocks of the others allow.
+
+    The terms are combinations A of the others, so that effects of covariance S act as effects of
+    covariance A S A' of the others; any S with all the correlations that there may be will show.
+    """
+    mine, theirs = _blocks_of(blocks), _blocks_of(other_blocks)
+    combinations, *_ = np.linalg.lstsq(others, terms, rcond=None)
+    share = np.linalg.norm(others, axis=0)[:, None] * np.abs(combinations)
+    combinations[share < 1e-7 * np.linalg.norm(terms, axis=0)] = 0.0
+    covariance = (mine[:, None] == mine) * 0.5 + np.diag(0.5 + np.arange(len(mine)))
+    found = combinations @ covariance @ combinations.T
+    size = np.sqrt(np.diag(found))
+    forbidden = theirs[:, None] != theirs
+    return bool((np.abs(found) <= 1e-7 * np.outer(size, size))[forbidden].all())
+
+
+def _same_units(mine: "GroupingArrays", theirs: "GroupingArrays") -> bool:
+    if mine.weights is None or theirs.weights is None:
+        weighted_alike = mine.weights is theirs.weights
+    else:
+        weighted_alike = np.array_equal(mine.weights, theirs.weights)
+    return (
+        weighted_alike and mine.units == theirs.units and np.array_equal(mine.index, theirs.index)
+    )
+
+
 def _check_nested(smaller: LikelihoodFit, larger: LikelihoodFit) -> None:
     reasons = []
+    known, theirs_known = (
+        np.zeros(fit.rows) if fit.arrays.offset is None else fit.arrays.offset
+        for fit in (smaller, larger)
+    )
+    if not _inside((known - theirs_known)[:, None], larger.arrays.predictors):
+        reasons.append("their offsets differ")
     if not _inside(smaller.arrays.predictors, larger.arrays.predictors):
-        known = set(larger.coefficients["coef"])
-        missing = [name for name in smaller.coefficients["coef"] if name not in known]
+        names = set(larger.coefficients["coef"])
+        missing = [name for name in smaller.coefficients["coef"] if name not in names]
         reasons.append(f"the larger one lacks {listed(missing or ['predictors'])}")
     for position, name in enumerate(smaller.grouping_names):
         if name not in larger.grouping_names:
@@ -153,10 +197,16 @@ def _check_nested(smaller: LikelihoodFit, larger: LikelihoodFit) -> None:
             continue
         at = larger.grouping_names.index(name)
         mine, theirs = smaller.arrays.groupings[position], larger.arrays.groupings[at]
-        if mine.units != theirs.units or not np.array_equal(mine.index, theirs.index):
-            reasons.append(f"the grouping {quoted(name)} has other units in the larger one")
+        if not _same_units(mine, theirs):
+            reasons.append(
+                f"the grouping {quoted(name)} has other units or weights in the larger one"
+            )
         elif not _inside(mine.terms, theirs.terms):
             reasons.append(f"the larger one lacks varying terms of {quoted(name)}")
+        elif not _correlated_alike(
+            mine.terms, smaller.arrays.blocks[position], theirs.terms, larger.arrays.blocks[at]
+        ):
+            reasons.append(f"the larger one lacks correlations of the terms of {quoted(name)}")
     if reasons:
         raise FitError(
             f"The models are not nested: {'; '.join(reasons)}. Compare them by AIC or BIC, or by "
