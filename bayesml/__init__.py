@@ -55,8 +55,9 @@ _MODULE_OF = {
     "hypothesis": "bayesml.posterior.hypotheses",
     "contrast": "bayesml.posterior.marginal_effects",
     "slopes": "bayesml.posterior.marginal_effects",
+    "SignificanceRegion": "bayesml.posterior.significance_regions",
     "simple_slopes": "bayesml.posterior.interactions",
-    "significance_region": "bayesml.posterior.interactions",
+    "significance_region": "bayesml.posterior.significance_regions",
     "random_effects": "bayesml.posterior.unit_effects",
     "group_coefficients": "bayesml.posterior.unit_effects",
     "ranks": "bayesml.posterior.rankings",
@@ -115,7 +116,6 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.group_measures import design_effect as design_effect
     from bayesml.posterior.group_measures import reliability as reliability
     from bayesml.posterior.hypotheses import hypothesis as hypothesis
-    from bayesml.posterior.interactions import significance_region as significance_region
     from bayesml.posterior.interactions import simple_slopes as simple_slopes
     from bayesml.posterior.leave_group_out import logo as logo
     from bayesml.posterior.leave_one_out import loo as loo
@@ -138,6 +138,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.reml_comparison import compare_reml as compare_reml
     from bayesml.posterior.residual_draws import residuals as residuals
     from bayesml.posterior.shrinkage_estimates import shrinkage as shrinkage
+    from bayesml.posterior.significance_regions import SignificanceRegion as SignificanceRegion
+    from bayesml.posterior.significance_regions import significance_region as significance_region
     from bayesml.posterior.summaries import summary as summary
     from bayesml.posterior.unit_comparisons import comparative_intervals as comparative_intervals
     from bayesml.posterior.unit_comparisons import compare_units as compare_units

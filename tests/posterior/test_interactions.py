@@ -57,6 +57,9 @@ def test_simple_slopes_at_given_values(fit: Fit) -> None:
         assert row.sd == pytest.approx(slope.std(ddof=1), rel=1e-6)
         assert row.lower == pytest.approx(np.quantile(slope, 0.1), rel=1e-6)
         assert row.probability == (slope > 0).mean()
+    draws = bml.simple_slopes(fit, "x", "w", [-1, 0], draws=True)
+    assert draws.dims == ("chain", "draw", "value")
+    np.testing.assert_allclose(draws.sel(value=-1).values.ravel(), b["x"] - b["x:w"], rtol=1e-6)
     assert found.attrs["groups"] == "population"
     assert found.attrs["scale"] == "link (identity)"
 
@@ -121,6 +124,26 @@ def test_the_region_in_words(fit: Fit) -> None:
     assert "- it is 0 at w = 0.7" in text
     assert found._repr_html_() == f"<pre>{text}</pre>"
     assert repr(found) == "<bayesml SignificanceRegion: x along w>"
+
+
+def test_small_units_are_no_reason_to_see_no_interaction(
+    table: pd.DataFrame, fake_fit: MakeFit
+) -> None:
+    small = table.assign(w=table["w"] * 1e-9)
+    fit = fake_fit(bml.model(small, "y ~ x * w + (1 | school)"), draws=20)
+    b = coefficients(fit)
+    found = bml.simple_slopes(fit, "x", "w", [-1e-9, 1e-9])
+    wanted = [(b["x"] + w * b["x:w"]).mean() for w in (-1e-9, 1e-9)]
+    np.testing.assert_allclose(found["mean"], wanted, rtol=1e-6)
+    assert bml.significance_region(fit, "x", "w").crossing is not None
+
+
+def test_new_rows_without_the_moderator(fit: Fit, table: pd.DataFrame) -> None:
+    for call in (bml.simple_slopes, bml.significance_region):
+        with pytest.raises(
+            TableError, match=r"The table has no column 'w' \((moderator|predictor)"
+        ):
+            call(fit, "x", "w", new_data=table.drop(columns="w"))
 
 
 def test_no_region(table: pd.DataFrame, fake_fit: MakeFit) -> None:
