@@ -5,6 +5,7 @@ special care.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -172,6 +173,18 @@ class _System:
     outer_factor: np.ndarray
     tie: np.ndarray
 
+    @cached_property
+    def span(self) -> list[np.ndarray]:
+        """Columns of the inner factors' inverse transposed, each (units, terms, draws).
+
+        They take nodes from the standard normal to each unit's own scale.
+        """
+        inverse = _inverse_transposed(self.inner_factor)
+        return [
+            np.ascontiguousarray(np.moveaxis(inverse[..., number], 1, 2))
+            for number in range(inverse.shape[-1])
+        ]
+
     @property
     def log_determinant(self) -> np.ndarray:
         inner = np.diagonal(self.inner_factor, axis1=-2, axis2=-1)
@@ -188,16 +201,15 @@ class _System:
     ) -> "_System":
         """Return the system of -log p(y | x) + x'x / 2; `point` None is the origin."""
         inner, outer = effects.inner, effects.outer
-        rows, terms = inner.shape[:2]
+        terms = inner.shape[1]
         number = outer.shape[1]
         units = int(effects.unit.max()) + 1
-        belongs = np.zeros((units, rows))
-        belongs[effects.unit, np.arange(rows)] = 1.0
+        order = np.argsort(effects.unit, kind="stable")
+        starts = np.searchsorted(effects.unit[order], np.arange(units))
 
         def by_unit(values: np.ndarray) -> np.ndarray:
-            """Sum over the rows of each unit."""
-            flat = values.reshape(rows, int(np.prod(values.shape[1:])))
-            return (belongs @ flat).reshape(units, *values.shape[1:])
+            """Sum over the rows of each unit; every unit has rows."""
+            return np.add.reduceat(values[order], starts, axis=0)
 
         weighted = inner * curvature[:, None]
         own = by_unit(weighted[:, :, None] * inner[:, None])
@@ -280,20 +292,17 @@ def _inner_integral(
     units, terms, draws = centre.shape
     if not terms:
         return likelihood(eta).sum(axis=0)
-    rows = len(eta)
-    belongs = np.zeros((units, rows))
-    belongs[effects.unit, np.arange(rows)] = 1.0
-    # Columns of the inverse transposed factor span the nodes.
-    identity = np.broadcast_to(np.eye(terms), system.inner_factor.shape)
-    span = np.linalg.solve(np.swapaxes(system.inner_factor, -1, -2), identity)
+    # Sums over the rows of each unit; every unit has rows.
+    order = np.argsort(effects.unit, kind="stable")
+    starts = np.searchsorted(effects.unit[order], np.arange(units))
     nested = effects.outer.shape[1] > 0
     nodes, log_weights = _hermite((_NESTED_NODES if nested else _NODES)[terms])
     total = np.full((units, draws), -np.inf)
     for chosen in product(range(len(nodes)), repeat=terms):
         node = nodes[list(chosen)]
-        at = centre + np.moveaxis(span @ node, 1, 2)
+        at = centre + sum(step * column for step, column in zip(node, system.span, strict=True))
         values = likelihood(eta + _loading(effects.inner, at[effects.unit]))
-        added = belongs @ values - 0.5 * (at**2).sum(axis=1)
+        added = np.add.reduceat(values[order], starts, axis=0) - 0.5 * (at**2).sum(axis=1)
         added += 0.5 * (node**2).sum() + log_weights[list(chosen)].sum()
         total = np.logaddexp(total, added)
     inner = np.diagonal(system.inner_factor, axis1=-2, axis2=-1)
@@ -374,7 +383,7 @@ def _outer_sampling(
 
 
 def _inverse_transposed(factor: np.ndarray) -> np.ndarray:
-    """Return the inverse of the transpose of Cholesky factors, shape (draws, size, size)."""
+    """Return the inverse of the transpose of Cholesky factors, shape (..., size, size)."""
     identity = np.broadcast_to(np.eye(factor.shape[-1]), factor.shape)
     return np.linalg.solve(np.swapaxes(factor, -1, -2), identity)
 
