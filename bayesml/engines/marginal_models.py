@@ -7,8 +7,9 @@ from scipy.special import betaln
 
 from bayesml.design.resolving import Design
 from bayesml.engines.density_kernels import PRIOR_CODES, Density, prior_kernel
-from bayesml.engines.elimination import Elimination, GroupingArrays, TooLarge, eliminate
+from bayesml.engines.elimination import Elimination, TooLarge, eliminate
 from bayesml.engines.linear_models import LinearModel, Standardised, per_grouping, standardise
+from bayesml.engines.meetings import GroupingArrays
 from bayesml.specs.distributions import Prior
 from bayesml.specs.resolved import ResolvedSpec
 
@@ -62,12 +63,12 @@ def reason_against(resolved: ResolvedSpec) -> str:
     """
     if resolved.family.name != "gaussian" or resolved.spec.link != "identity":
         return f"random effects of a {resolved.family.name} outcome have no exact integral"
-    positive = {
-        f"sd_{grouping.name}": prior
+    positive = [
+        (f"sd_{grouping.name}[{term}]", prior)
         for grouping in resolved.groupings
-        for prior in grouping.sd_priors
-    } | dict(resolved.parameter_priors)
-    for key, prior in positive.items():
+        for term, prior in zip(grouping.terms, grouping.sd_priors, strict=True)
+    ]
+    for key, prior in [*positive, *resolved.parameter_priors.items()]:
         if prior.distribution not in PRIOR_CODES:
             return f"the prior {prior.text} of {key} is not among those of the marginal engine"
     for key, prior in zip(resolved.coefficients, _coefficient_priors(resolved), strict=True):
