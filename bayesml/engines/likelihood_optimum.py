@@ -1,23 +1,33 @@
 """Maximum likelihood and REML of a Gaussian model, by the kernels of the marginal engine.
 
 The residual variance and the coefficients are profiled out; what is optimised are the entries of
-the relative factors (Bates, Maechler, Bolker & Walker 2015, doi:10.18637/jss.v067.i01).
+the relative factors (Bates, Maechler, Bolker & Walker 2015, doi:10.18637/jss.v067.i01), of terms
+that were made orthogonal first. A full covariance of the terms is a full covariance of their
+combinations, so the criterion is the same; but where a term is far from 0, as calendar years are,
+its own intercept and slope are correlated by nearly -1, along a ridge on which an optimiser stops
+early.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from bayesml.engines.elimination import Elimination, eliminate
 from bayesml.engines.elimination_kernels import back_substitute, factorise
 from bayesml.engines.gradient_kernels import factor_gradient
 from bayesml.engines.linear_models import LinearModel, Standardised, per_grouping, standardise
 
+# An SD below this share of the residual's, for a term of unit mean square, is 0 but for rounding.
+_ZERO = 1e-8
 # Sizes of the starting factors, relative to the residual SD, for terms of unit mean square.
 _STARTS = (1.0, 0.2)
+_ROUNDS = 6
+# A diagonal entry below this is taken to be at its bound, and these are tried in its place.
+_STUCK = 1e-5
+_LIFTS = (1e-3, 1e-2, 0.1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,6 @@ class _Profile:
     """The criterion as a function of the entries of the relative factors."""
 
     def __init__(self, model: LinearModel, restricted: bool) -> None:
-        self.model = model
         self.arrays: Standardised = standardise(model)
         self.elimination: Elimination = eliminate(self.arrays.fixed, self.arrays.groupings)
         self.rows = len(model.outcome)
@@ -125,32 +134,95 @@ def likelihood_optimum(model: LinearModel, restricted: bool) -> LikelihoodOptimu
     TooLarge
         Too many random effects are entangled.
     """
-    profile = _Profile(model, restricted)
+    orthogonal, changes = _orthogonal(model)
+    profile = _Profile(orthogonal, restricted)
     if not len(profile.diagonal):
-        return _optimum(profile, np.empty(0), np.empty(0))
+        return _optimum(model, profile, np.empty(0), np.empty(0), changes)
     bounds = [(0.0, None) if diagonal else (None, None) for diagonal in profile.diagonal]
     best, value, slope = np.empty(0), np.inf, np.zeros(0)
     for size in _STARTS:
-        found = profile.diagonal * size
-        for _ in range(3):  # a new start forgets a poor picture of the curvature
-            result = minimize(
-                profile.criterion,
-                found,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 1000, "maxcor": 20},
-            )
-            found = np.asarray(result.x)
-            if result.nit <= 2:
-                break
+        result = _minimised(profile, profile.diagonal * size, bounds)
         if result.fun < value:
-            best, value, slope = found, float(result.fun), np.asarray(result.jac)
-    return _optimum(profile, best, slope)
+            best, value, slope = np.asarray(result.x), float(result.fun), np.asarray(result.jac)
+    return _optimum(model, profile, best, slope, changes)
 
 
-def _optimum(profile: _Profile, entries: np.ndarray, slope: np.ndarray) -> LikelihoodOptimum:
-    model, arrays = profile.model, profile.arrays
+def _minimised(profile: _Profile, found: np.ndarray, bounds: Sequence[tuple]) -> OptimizeResult:
+    """Return where L-BFGS-B ends, restarted where a diagonal entry is stuck at 0."""
+    best: OptimizeResult | None = None
+    for _ in range(_ROUNDS):  # a new start forgets a poor picture of the curvature
+        result = minimize(
+            profile.criterion,
+            found,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 1000, "maxcor": 20},
+        )
+        if best is None or result.fun < best.fun:
+            best = result
+        lifted = _lifted(profile, best)
+        if lifted is None and result.nit <= 2:
+            break
+        found = np.asarray(best.x) if lifted is None else lifted
+    assert best is not None
+    return best
+
+
+def _lifted(profile: _Profile, result: OptimizeResult) -> np.ndarray | None:
+    """Return a lower point with a diagonal entry above 0, None where there is none.
+
+    The criterion does not know the sign of a column of a factor, so its slope at a diagonal entry
+    of 0 is 0 whether it is a minimum there or a saddle.
+    """
+    lowest, found = float(result.fun) - 1e-9, None
+    for place in np.flatnonzero(profile.diagonal & (np.asarray(result.x) < _STUCK)):
+        for size in _LIFTS:
+            trial = np.array(result.x)
+            trial[place] = size
+            value, _ = profile.criterion(trial)
+            if value < lowest:
+                lowest, found = value, trial
+    return found
+
+
+def _orthogonal(model: LinearModel) -> tuple[LinearModel, list[np.ndarray]]:
+    """Return a model whose terms are orthogonal within each block, Z A, and A by grouping.
+
+    Effects v of the combinations are effects A v of the terms.
+    """
+    groupings, changes = [], []
+    for item, blocks in zip(model.groupings, model.blocks, strict=True):
+        terms = np.empty_like(item.terms, dtype=float)
+        change = np.zeros((terms.shape[1],) * 2)
+        first = 0
+        for size in blocks:
+            block = slice(first, first + size)
+            # Of unit mean square, so that the triangle has no tiny numbers beside huge ones.
+            scale = np.sqrt((item.terms[:, block] ** 2).mean(axis=0))
+            scale = np.where(scale > 0, scale, 1.0)
+            basis, triangle = np.linalg.qr(item.terms[:, block] / scale)
+            if len(basis) >= size and (np.diag(triangle) != 0).all():
+                sign = np.sign(np.diag(triangle)) * len(basis) ** 0.5
+                terms[:, block] = basis * sign
+                change[block, block] = solve_triangular(triangle, np.diag(sign)) / scale[:, None]
+            else:
+                terms[:, block] = item.terms[:, block]
+                change[block, block] = np.eye(size)
+            first += size
+        groupings.append(replace(item, terms=terms))
+        changes.append(change)
+    return replace(model, groupings=tuple(groupings)), changes
+
+
+def _optimum(
+    model: LinearModel,
+    profile: _Profile,
+    entries: np.ndarray,
+    slope: np.ndarray,
+    changes: Sequence[np.ndarray],
+) -> LikelihoodOptimum:
+    arrays = profile.arrays
     value, _ = profile.criterion(entries)
     _, _, schur, beta, squares = profile.solve(entries)
     sigma = float(np.sqrt(squares / profile.freedom))
@@ -161,16 +233,19 @@ def _optimum(profile: _Profile, entries: np.ndarray, slope: np.ndarray) -> Likel
     sds, correlations, by_grouping = [], [], []
     scales = per_grouping(arrays.term_scale, model.sizes)
     start = 0
-    for g, (size, scale) in enumerate(zip(model.sizes, scales, strict=True)):
-        factor = profile.factors[start : start + size**2].reshape(size, size)
+    for g, (size, scale, change) in enumerate(zip(model.sizes, scales, changes, strict=True)):
+        # u = factor b with b ~ N(0, sigma^2 I)
+        relative = profile.factors[start : start + size**2].reshape(size, size)
+        factor = change @ (relative / scale[:, None])
         start += size**2
-        internal = np.sqrt((factor**2).sum(axis=1))
+        spread = np.sqrt((factor**2).sum(axis=1))
+        used = spread * np.sqrt((model.groupings[g].terms ** 2).mean(axis=0)) > _ZERO
         with np.errstate(invalid="ignore"):
-            rows = factor / np.where(internal > 0, internal, np.nan)[:, None]
-        correlations.append(rows @ rows.T)
-        sds.append(sigma * internal / scale)
+            rows = factor / np.where(used, spread, np.nan)[:, None]
+        correlations.append(np.clip(rows @ rows.T, -1.0, 1.0))
+        sds.append(np.where(used, sigma * spread, 0.0))
         columns = profile.elimination.columns_of(g)
-        by_grouping.append(effects[columns, 0].reshape(-1, size) @ factor.T / scale)
+        by_grouping.append(effects[columns, 0].reshape(-1, size) @ factor.T)
     # At a bound the criterion may rise to the inside; elsewhere its slope is nought.
     free = ~(profile.diagonal & (entries <= 1e-8))
     return LikelihoodOptimum(
