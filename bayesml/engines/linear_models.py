@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayesml.engines.elimination import GroupingArrays
+from bayesml.engines.meetings import GroupingArrays
 
 
 @dataclass(frozen=True)

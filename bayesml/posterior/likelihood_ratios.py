@@ -10,7 +10,7 @@ from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.likelihood_fits import LikelihoodFit
 
 if TYPE_CHECKING:
-    from bayesml.engines.elimination import GroupingArrays
+    from bayesml.engines.meetings import GroupingArrays
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,8 @@ def _label(row: object) -> str:
 
 
 def _arrays_of(fit: Fit) -> "LinearModel":
-    from bayesml.engines.elimination import GroupingArrays
     from bayesml.engines.linear_models import LinearModel
+    from bayesml.engines.meetings import GroupingArrays
 
     if "constant_data" not in fit.data.children:
         raise FitError(

@@ -215,10 +215,22 @@ def methods_text(fit: Fit, prob: float) -> str:
     return (
         f"We fitted the Bayesian multilevel model {facts.formula} (family {facts.family}, link "
         f"{facts.link}) to {rows} with bayesml {versions.get('bayesml', '')} and PyMC "
-        f"{versions.get('pymc', '')}, using {priors}. The posterior was sampled with the No-U-Turn "
-        f"Sampler: {sizes['chain']} chains of {sizes['draw']:,} draws{warm_up} (seed {fit.seed}). "
+        f"{versions.get('pymc', '')}, using {priors}. {_sampler(fit)}: "
+        f"{sizes['chain']} chains of {sizes['draw']:,} draws{warm_up} (seed {fit.seed}). "
         f"Convergence was judged by rank-normalised R-hat and effective sample sizes. We report "
         f"posterior means with {interval_words(prob)}s."
+    )
+
+
+def _sampler(fit: Fit) -> str:
+    """Return how the posterior was drawn, as a methods section says it."""
+    if fit.engine != "marginal":
+        return "The posterior was sampled with the No-U-Turn Sampler"
+    # An independence sampler has no trees.
+    how = "the No-U-Turn Sampler" if "tree_depth" in fit.sample_stats else "an independence sampler"
+    return (
+        f"The variance parameters were sampled with {how} from their exact marginal posterior, "
+        "coefficients and random effects were drawn exactly given them"
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from bayesml.engines.elimination import GroupingArrays
+from bayesml.engines.meetings import GroupingArrays
 
 KINDS = ("any", "child", "parent", "same", "members")
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesml.engines import elimination
-from bayesml.engines.elimination import Elimination, GroupingArrays, TooLarge, eliminate
+from bayesml.engines.elimination import Elimination, TooLarge, eliminate
 from bayesml.engines.elimination_kernels import back_substitute, factorise
 from bayesml.engines.gradient_kernels import factor_gradient
+from bayesml.engines.meetings import GroupingArrays
 from tests.engines.dense_gaussian import Layout, dense_v, dense_z, flat, layouts, random_factors
 
 # The kernels are compiled once in a fresh clone.
