@@ -122,6 +122,43 @@ def standardise(model: LinearModel) -> Standardised:
     )
 
 
+def rounding_of_squares(arrays: Standardised, variance: float) -> float:
+    """Return what rounding y'y costs a log-density whose residual variance is `variance`.
+
+    The sum of squares is what y'y leaves after coefficients and effects: where the outcome is not
+    centred, or groups lie a million residual SDs apart, that is a difference of large numbers.
+    """
+    y = arrays.fixed[:, -1]
+    squares = float(y @ y)
+    return float(np.finfo(float).eps) * squares / variance if variance > 0 else np.inf
+
+
+def variance_within(arrays: Standardised) -> float:
+    """Return the variance that predictors and the means of the smallest units leave of y.
+
+    Infinite where no degrees of freedom remain, so that nothing is known of the residuals.
+    """
+    fixed = arrays.fixed
+    freedom = len(fixed) - fixed.shape[1] + 1
+    single = [item for item in arrays.groupings if item.weights is None]
+    if single:
+        finest = max(single, key=lambda item: item.units)
+        rows = np.bincount(finest.index, minlength=finest.units)
+        means = (
+            np.column_stack(
+                [np.bincount(finest.index, column, minlength=finest.units) for column in fixed.T]
+            )
+            / np.maximum(rows, 1)[:, None]
+        )
+        fixed = fixed - means[finest.index]
+        freedom -= int((rows > 0).sum())
+    if freedom <= 0:
+        return np.inf
+    x, y = fixed[:, :-1], fixed[:, -1]
+    found = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
+    return float(((y - x @ found) ** 2).sum()) / freedom
+
+
 def _positive(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, 1.0)
 

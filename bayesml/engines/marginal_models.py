@@ -8,10 +8,20 @@ from scipy.special import betaln
 from bayesml.design.resolving import Design
 from bayesml.engines.density_kernels import PRIOR_CODES, Density, prior_kernel
 from bayesml.engines.elimination import Elimination, TooLarge, eliminate
-from bayesml.engines.linear_models import LinearModel, Standardised, per_grouping, standardise
+from bayesml.engines.linear_models import (
+    LinearModel,
+    Standardised,
+    per_grouping,
+    rounding_of_squares,
+    standardise,
+    variance_within,
+)
 from bayesml.engines.meetings import GroupingArrays
 from bayesml.specs.distributions import Prior
 from bayesml.specs.resolved import ResolvedSpec
+
+# Error of the log-density by rounding, from which on a model is declined: it moves no posterior.
+MOST_ROUNDING = 1e-4
 
 
 class NotMarginal(Exception):
@@ -107,14 +117,19 @@ def marginal_model(resolved: ResolvedSpec, design: Design) -> MarginalModel:
     Raises
     ------
     NotMarginal
-        The outcome is not Gaussian, a prior is not among those that the kernels know, or too many
-        random effects are entangled.
+        The outcome is not Gaussian, a prior is not among those that the kernels know, too many
+        random effects are entangled, or sums of squares would lose their digits.
     """
     reason = reason_against(resolved)
     if reason:
         raise NotMarginal(reason)
     linear = linear_model(resolved, design)
     arrays = standardise(linear)
+    if rounding_of_squares(arrays, variance_within(arrays)) > MOST_ROUNDING:
+        raise NotMarginal(
+            "the outcome is so large beside what predictors and units leave of it that sums of "
+            "squares lose their digits (an intercept, or an outcome that is centred, would help)"
+        )
     priors = _coefficient_priors(resolved)
     normal = np.array([prior.distribution == "Normal" for prior in priors], dtype=bool)
     integrated, sampled = np.flatnonzero(normal), np.flatnonzero(~normal)

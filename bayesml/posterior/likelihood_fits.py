@@ -18,6 +18,8 @@ _NOUGHT = 1e-4
 _PERFECT = 1 - 1e-6
 # A residual SD below this share of the outcome's SD is what rounding leaves of 0.
 _EXACT = 1e-6
+# Error of the log likelihood by rounding that is refused; lme4 stops within 1e-3.
+_MOST_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def reml(model: Model) -> LikelihoodFit:
     ------
     FitError
         The outcome is not Gaussian, the random effects are too many to be integrated out, or
-        predictors and units leave no residual.
+        predictors and units leave no residual or next to none.
 
     Examples
     --------
@@ -147,7 +149,7 @@ def ml(model: Model) -> LikelihoodFit:
     ------
     FitError
         The outcome is not Gaussian, the random effects are too many to be integrated out, or
-        predictors and units leave no residual.
+        predictors and units leave no residual or next to none.
 
     Examples
     --------
@@ -205,6 +207,7 @@ def maximise(
     """
     from bayesml.engines.elimination import TooLarge
     from bayesml.engines.likelihood_optimum import likelihood_optimum
+    from bayesml.engines.linear_models import rounding_of_squares, standardise
 
     method = "REML" if restricted else "ML"
     try:
@@ -219,6 +222,12 @@ def maximise(
             f"In {quoted(formula)} the predictors and the units reproduce every outcome exactly: "
             "the residual SD is 0, and the likelihood has no bound. Look for a predictor that was "
             "made from the outcome, or an outcome that is the same in all rows of a unit."
+        )
+    if rounding_of_squares(standardise(arrays), found.sigma**2) > _MOST_ROUNDING:
+        raise FitError(
+            f"In {quoted(formula)} the outcome is so large beside its residual SD of "
+            f"{found.sigma:.3g} that its sum of squares loses the digits that count. Subtract a "
+            "constant from the outcome and the predictors, or keep the intercept."
         )
     components, notes = _components(found.sds, found.correlations, found.sigma, groupings, arrays)
     if not found.converged:
