@@ -12,6 +12,7 @@ from bayesml.posterior.components import variance_components
 from bayesml.posterior.diagnosis import diagnose
 from bayesml.posterior.diagnosis_findings import drawn_by_nuts
 from bayesml.posterior.partition import icc, vpc
+from bayesml.posterior.prior_sensitivity import sensitivity_words
 from bayesml.posterior.summaries import interval_words, summary
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
@@ -101,7 +102,7 @@ def verdict_section(fit: Fit) -> Verdict:
         "Checked are R-hat (at most 1.01: the chains agree), the effective sample sizes (at least "
         f"400: means and interval ends are precise enough), {sampler}. These checks tell whether "
         "the computation succeeded, not whether the model suits the data.",
-        tuple(str(item) for item in found.advice),
+        (*(str(item) for item in found.advice), *sensitivity_words(fit)),
     )
 
 
