@@ -16,6 +16,9 @@ from bayesml.specs.parsing import column_names, parse
 # A predictor whose part orthogonal to the others is below this share of its size is a
 # combination of them: about the square root of machine precision.
 DEPENDENT = 1e-8
+# Mean of a varying term over its SD. Beyond it the SD of the intercept, where the term is 0, and
+# the correlation speak of values that no row comes near.
+FAR = 20.0
 
 
 def check_baseline(spec: ModelSpec) -> None:
@@ -126,6 +129,31 @@ def check_varying_terms(grouping: Grouping, labels: Sequence[str], values: np.nd
             f"The varying terms {listed(labels)} of {quoted(grouping.name)} are combinations of "
             "each other. Leave one of them out."
         )
+
+
+def far_from_zero(
+    grouping: str, labels: Sequence[str], blocks: Sequence[int], values: np.ndarray
+) -> list[str]:
+    """Return a note for each term that varies together with the intercept, far from its 0.
+
+    There the intercept and the slope go together almost perfectly, which a prior on correlations
+    resists: the posterior may have two modes, and chains may find one of them only.
+    """
+    notes = []
+    block_of = np.repeat(np.arange(len(blocks)), blocks)
+    for place, label in enumerate(labels):
+        together = [labels[int(i)] for i in np.flatnonzero(block_of == block_of[place])]
+        if label == "Intercept" or "Intercept" not in together:
+            continue
+        mean, spread = float(values[:, place].mean()), float(values[:, place].std())
+        if abs(mean) > FAR * spread:
+            notes.append(
+                f"The varying term {quoted(label)} of {quoted(grouping)} is far from 0 (mean "
+                f"{mean:.4g}, SD {spread:.2g}), and the SD and the correlation of its intercept "
+                "are those at 0. Chains may miss parts of such a posterior: subtract a value near "
+                "the mean."
+            )
+    return notes
 
 
 def check_groupings(

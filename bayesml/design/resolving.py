@@ -11,6 +11,7 @@ from bayesml.design.checks import (
     check_groupings,
     check_predictors,
     check_varying_terms,
+    far_from_zero,
 )
 from bayesml.design.columns import plain_frame
 from bayesml.design.default_priors import (
@@ -137,6 +138,11 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         *response.notes,
         *(note for part in varying for note in part.units.notes),
         *_few_units(varying),
+        *(
+            note
+            for part in varying
+            for note in far_from_zero(part.grouping.name, part.labels, part.blocks, part.terms)
+        ),
     ]
     offset = offset_of_rows(spec, frame, positions)
     return Design(

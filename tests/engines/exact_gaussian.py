@@ -4,6 +4,7 @@ A model is stated by columns of the user's table, and V is written out, rows by 
 lose by cancellation, sixty digits keep. The data themselves are doubles, hence exact.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -73,7 +74,10 @@ class HardTable:
                 priors[f"sd_{part.column}[{name}]"] = f"HalfNormal({scale!r})"
             if len(part.terms) == 2:
                 priors[f"corr_{part.column}"] = "LKJ(2)"
-        return bml.model(self.table, self.formula, priors=priors)
+        with warnings.catch_warnings():
+            # Terms far from 0 are named when a model is made; here they are wanted.
+            warnings.simplefilter("ignore", bml.BayesmlWarning)
+            return bml.model(self.table, self.formula, priors=priors)
 
     def columns(self) -> list[list[mpf]]:
         """The fixed part's columns as the user has them."""
