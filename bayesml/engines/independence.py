@@ -1,9 +1,10 @@
 """An independence sampler, for marginal densities that cost milliseconds and have few parameters.
 
-Proposals come from a multivariate Student-t at the posterior's mode, with the curvature there;
-each costs one density without gradient, and the factorisation of an accepted one serves to draw
-the random effects. Where the proposal covers the posterior poorly, it says so before it starts
-(Tierney 1994, doi:10.1214/aos/1176325750).
+Proposals come from a mixture of a multivariate Student-t at the posterior's mode, with the
+curvature there, and a wider one with heavier tails; each costs one density without gradient, and
+the factorisation of an accepted one serves to draw the random effects. Every third step is a short
+random walk. Where the proposal covers the posterior poorly, it says so before it starts (Tierney
+1994, doi:10.1214/aos/1176325750).
 """
 
 import time
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 
 import numpy as np
+from scipy.special import gammaln
 
 from bayesml.engines.chains import ChainDraws, chain_seed
 from bayesml.engines.density_kernels import marginal_density
@@ -22,12 +24,14 @@ from bayesml.engines.marginal_models import MarginalModel
 from bayesml.engines.posterior_modes import PosteriorMode
 from bayesml.engines.progress import ChainState, ProgressDisplay
 
-# Tails heavier than those of any posterior of logs of SDs that the data inform.
-_DEGREES = 6.0
-_WARM_UP = 30
-_PILOT = 200
+# Share, degrees of freedom and scale of the components.
+_MIXTURE = ((0.8, 6.0, 1.1), (0.2, 3.0, 2.2))
+_WARM_UP = 60
+_PILOT = 300
 # Share of the pilot's proposals that independent draws would be worth, at least.
-POOR = 0.2
+POOR = 0.15
+# Above it the proposal need not be fitted to the weights of the pilot's points.
+_GOOD = 0.7
 _BLOCK = 4_000_000
 _SECONDS = 0.1
 
@@ -59,41 +63,61 @@ def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int) -> Propo
         The seed of the fit.
     """
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**20,)))
-    first, thetas, weights = _tried(model, mode, random)
-    if first.efficiency > 0.6:
-        return first
-    mean = weights @ thetas
-    apart = thetas - mean
-    covariance = (apart * weights[:, None]).T @ apart
-    values, vectors = np.linalg.eigh(covariance + mode.spread @ mode.spread.T / _PILOT)
-    second, _, _ = _tried(
-        model, replace(mode, centre=mean, spread=vectors * np.sqrt(np.maximum(values, 0))), random
-    )
-    return max(first, second, key=lambda item: item.efficiency)
+    best, thetas, weights = _tried(model, mode, random)
+    for _ in range(2):
+        if best.efficiency > _GOOD:
+            break
+        mean = weights @ thetas
+        apart = thetas - mean
+        covariance = (apart * weights[:, None]).T @ apart
+        values, vectors = np.linalg.eigh(covariance + mode.spread @ mode.spread.T / _PILOT)
+        spread = vectors * np.sqrt(np.maximum(values, 0))
+        found, thetas, weights = _tried(model, replace(mode, centre=mean, spread=spread), random)
+        best = max(best, found, key=lambda item: item.efficiency)
+    return best
 
 
 def _tried(
     model: MarginalModel, mode: PosteriorMode, random: np.random.Generator
 ) -> tuple[Proposal, np.ndarray, np.ndarray]:
-    z = _student(random, _PILOT, model.dimensions)
+    z = _drawn(random, _PILOT, model.dimensions)
     thetas = mode.centre + z @ mode.spread.T
     nothing = np.empty(0)
+    mixture = _mixture(model.dimensions)
     log_weights = np.array(
         [
             marginal_density(model.elimination.plan, model.density, theta, nothing, False)
-            - proposal_density(point, _DEGREES)
+            - proposal_density(point, mixture)
             for theta, point in zip(thetas, z, strict=True)
         ]
     )
-    log_weights = np.where(np.isfinite(log_weights), log_weights, -np.inf)
+    usable = np.isfinite(log_weights)
+    if not usable.any():
+        return Proposal(mode, 0.0), thetas, np.full(_PILOT, 1 / _PILOT)
+    log_weights = np.where(usable, log_weights, -np.inf)
     weights = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
     return Proposal(mode, float(1 / (weights**2).sum() / _PILOT)), thetas, weights
 
 
-def _student(random: np.random.Generator, count: int, size: int) -> np.ndarray:
+def _mixture(size: int) -> np.ndarray:
+    """Return the components as `proposal_density` reads them."""
+    rows = []
+    for share, degrees, scale in _MIXTURE:
+        constant = gammaln((degrees + size) / 2) - gammaln(degrees / 2)
+        constant -= size * (np.log(degrees * np.pi) / 2 + np.log(scale))
+        rows.append((np.log(share) + constant, degrees, scale))
+    return np.array(rows)
+
+
+def _drawn(random: np.random.Generator, count: int, size: int) -> np.ndarray:
+    """Return draws of the mixture."""
+    shares = np.array([share for share, _, _ in _MIXTURE])
+    component = random.choice(len(_MIXTURE), size=count, p=shares)
+    degrees = np.array([item for _, item, _ in _MIXTURE])[component][:, None]
+    scale = np.array([item for _, _, item in _MIXTURE])[component][:, None]
     normal = random.standard_normal((count, size))
-    return normal / np.sqrt(random.chisquare(_DEGREES, size=(count, 1)) / _DEGREES)
+    return scale * normal / np.sqrt(random.chisquare(degrees) / degrees)
 
 
 def sample_independently(
@@ -110,7 +134,7 @@ def sample_independently(
 ) -> list[ChainDraws]:
     """Run chains of an independence sampler; arguments and results as in `sample_chains`.
 
-    Of the warm-up draws only thirty are made, enough to forget the starting point.
+    Of the warm-up draws only sixty are made, enough to forget the starting point.
     """
     stop = Event()
     running: dict[Future[ChainDraws], _Chain] = {}
@@ -177,14 +201,16 @@ class _Chain:
         keeper = DrawKeeper(model, draws)
         size = model.dimensions
         state = np.array([-np.inf, -np.inf, 0.0])
-        current = self._mode.centre.copy()
+        current = np.zeros(size)
+        mixture = _mixture(size)
+        length = 2.38 / np.sqrt(size)
         kept, accepted, density = np.empty((draws, size)), np.empty(draws), np.empty(draws)
         warm_up = min(self._tune, _WARM_UP)
         step = max(1, min(25, _BLOCK // max(keeper.normals_per_draw, 1)))
         made = -warm_up
         while made < draws and not self._stop.is_set():
             count = min(step, -made if made < 0 else draws - made)
-            z = _student(random, count, size)
+            z = _drawn(random, count, size)
             wanted = count if made >= 0 else 0
             coefficients = np.empty((wanted, keeper.coefficients))
             effects = np.empty((wanted, keeper.columns))
@@ -192,9 +218,12 @@ class _Chain:
             move(
                 plan,
                 model.density,
+                self._mode.centre,
+                self._mode.spread,
+                mixture,
                 z,
-                self._mode.centre + z @ self._mode.spread.T,
-                _DEGREES,
+                length * random.standard_normal((count, size)),
+                warm_up + made,
                 random.random(count),
                 random.standard_normal((wanted, keeper.normals_per_draw)),
                 state,
