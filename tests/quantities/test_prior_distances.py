@@ -27,7 +27,9 @@ def test_draws_that_are_not_finite_have_no_distance() -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [stats.halfnorm, stats.expon, stats.rayleigh, stats.gamma(5)], ids=str
+    "family",
+    [stats.halfnorm, stats.expon, stats.rayleigh, stats.gamma(5)],
+    ids=["halfnorm", "expon", "rayleigh", "gamma"],
 )
 def test_the_ratio_is_that_of_the_quantiles(family: stats.rv_continuous) -> None:
     even = family.ppf((np.arange(20_000) + 0.5) / 20_000)
