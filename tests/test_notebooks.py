@@ -21,7 +21,9 @@ def test_committed_output_is_whole(path: Path) -> None:
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
     # Every cell but those that import or only fit shows something.
-    assert all(cell.outputs for cell in code[1:] if not cell.source.startswith(("null =", "import os")))
+    assert all(
+        cell.outputs for cell in code[1:] if not cell.source.startswith(("null =", "import os"))
+    )
 
 
 @pytest.mark.sampling
