@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -222,12 +224,24 @@ def picture(figure: "Figure") -> str:
     return data_uri(figure, dpi=120)
 
 
+@cache
+def _notebook_figure() -> "type[Figure]":
+    """Return a kind of figure that notebooks show although nobody has imported pyplot."""
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            picture = BytesIO()
+            self.savefig(picture, format="png", dpi=90)
+            return picture.getvalue()
+
+    return NotebookFigure
+
+
 def _figure(
     height: float, columns: int, rows: int = 1, share_rows: bool = False
 ) -> "tuple[Figure, list[Axes]]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, max(height, 1.3)), layout="constrained")
+    figure = _notebook_figure()(figsize=(WIDTH, max(height, 1.3)), layout="constrained")
     panels: Any = figure.subplots(rows, columns, squeeze=False, sharey=share_rows)
     return figure, list(panels.ravel())
 

@@ -147,3 +147,10 @@ def test_figures_are_reproducible_and_leave_the_settings_alone(fit: Fit) -> None
     assert first == second
     assert pyplot.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
+
+
+def test_notebooks_show_a_figure_without_pyplot(fit: Fit) -> None:
+    from IPython.core.formatters import PNGFormatter
+
+    shown = PNGFormatter()(coefficient_plot(fit, 0.89))
+    assert shown.startswith(b"\x89PNG")
