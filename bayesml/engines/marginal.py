@@ -106,7 +106,9 @@ def sample_marginal(
                     progress=display,
                     on_finished=on_finished,
                 )
-                accepted = np.mean([np.mean(c.sample_stats["acceptance_rate"]) for c in found])
+                # After an interruption some chains have no draws, or all of them.
+                rates = np.concatenate([c.sample_stats["acceptance_rate"] for c in found])
+                accepted = float(rates.mean()) if len(rates) else 0.0
                 return found, (
                     "independence sampler on the marginal density, random effects integrated out "
                     f"exactly, because one density takes about {1000 * seconds:.0f} ms; "

@@ -200,9 +200,10 @@ def test_a_poor_proposal_falls_back_to_nuts_with_a_reason(monkeypatch: pytest.Mo
     np.testing.assert_array_equal(plain.posterior["sigma"], fit.posterior["sigma"])
 
 
-@pytest.mark.parametrize("sampler", ["NUTS", "independence"])
+# So many that a second chain cannot be over before the first one's end is seen.
+@pytest.mark.parametrize(("sampler", "draws"), [("NUTS", 40), ("independence", 20_000)])
 def test_an_interrupted_run_keeps_what_there_is(
-    sampler: str, monkeypatch: pytest.MonkeyPatch
+    sampler: str, draws: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if sampler == "independence":
         monkeypatch.setattr(marginal, "SLOW", 0.0)
@@ -210,16 +211,16 @@ def test_an_interrupted_run_keeps_what_there_is(
     def interrupt(chain: ChainDraws) -> None:
         raise KeyboardInterrupt
 
-    found = _run("nested", chains=[0, 1, 2], cores=1, on_finished=interrupt)
+    found = _run("nested", chains=[0, 1, 2], cores=1, draws=draws, on_finished=interrupt)
     assert [chain.chain for chain in found] == [0, 1, 2]
     assert found[0].complete
-    assert found[0].draws == 40
+    assert found[0].draws == draws
     assert not found[2].complete
     for chain in found:
         assert all(len(values) == chain.draws for values in chain.posterior.values())
         assert all(len(values) == chain.draws for values in chain.sample_stats.values())
         assert list(chain.posterior) == list(model_of("nested").resolved.posterior_names)
-    (alone,) = _run("nested", chains=[0])
+    (alone,) = _run("nested", chains=[0], draws=draws)
     _same(found[0], alone)
 
 
