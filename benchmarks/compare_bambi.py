@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import Any
 
-MODELS = ("exam", "contraception", "grouseticks", "socatt")
+MODELS = ("exam", "exam_conditional", "contraception", "grouseticks", "socatt")
 RUNS = 5
 LARGE = ("crossed",)
 

@@ -58,9 +58,11 @@ def ours(name: str, seed: int) -> tuple[float, Any, list[str]]:
             crossed_table(third=14), "y ~ x", groups=["first", "second", "third"]
         ),
     }
-    model = builders[name]()
+    conditional = name == "exam_conditional"
+    model = builders["exam" if conditional else name]()
+    engine = "pymc" if conditional else "auto"
     begin = time.perf_counter()
-    fit = model.fit(**DRAWS, seed=seed, progress=False)
+    fit = model.fit(**DRAWS, seed=seed, progress=False, engine=engine)
     seconds = time.perf_counter() - begin
     sds = [str(item) for item in fit.posterior if str(item).startswith("sd_")]
     return seconds, fit.data, sds
@@ -87,6 +89,7 @@ def bambi(name: str, seed: int) -> tuple[float, Any, list[str]]:
         "socatt": ("numpos ~ year + religion + (1 | respond)", "cumulative"),
         "crossed": ("y ~ x + (1 | first) + (1 | second) + (1 | third)", "gaussian"),
     }
+    name = name.removesuffix("_conditional")
     formula, family = formulas[name]
     table = crossed_table(third=14) if name == "crossed" else bml.load_dataset(name)
     for column in table.columns:

@@ -53,7 +53,7 @@ def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel
 def find_mode(model: MarginalModel) -> PosteriorMode:
     """Return the mode of a marginal density, and the curvature there."""
     origin = np.zeros(model.dimensions)
-    plain = compile_marginal(model, PosteriorMode(origin, np.eye(model.dimensions), 0))
+    plain = compile_marginal(model, PosteriorMode(origin, np.eye(model.dimensions)))
     return posterior_mode(starting_point(model), plain.sampler.density_at)
 
 

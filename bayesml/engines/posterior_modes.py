@@ -23,13 +23,10 @@ class PosteriorMode:
     centre : array, shape (dimensions,)
     spread : array, shape (dimensions, dimensions)
         spread spread' is roughly the covariance of the parameters.
-    evaluations : int
-        How many gradients it took.
     """
 
     centre: np.ndarray
     spread: np.ndarray
-    evaluations: int
 
 
 def starting_point(model: MarginalModel) -> np.ndarray:
@@ -77,4 +74,4 @@ def posterior_mode(
     hessian = (hessian + hessian.T) / 2
     values, vectors = np.linalg.eigh(np.nan_to_num(hessian))
     widths = 1 / np.sqrt(np.maximum(values, _WIDEST**-2))
-    return PosteriorMode(centre, vectors * widths, int(found.nfev) + 2 * size)
+    return PosteriorMode(centre, vectors * widths)

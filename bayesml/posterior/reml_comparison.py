@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesml.errors import FitError
 from bayesml.posterior.components import variance_components
+from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.likelihood_fits import maximise
 from bayesml.posterior.summaries import interval_words, summary
 from bayesml.records.fits import Fit
@@ -118,30 +119,15 @@ def _arrays_of(fit: Fit) -> "LinearModel":
     from bayesml.engines.linear_models import LinearModel
     from bayesml.engines.meetings import GroupingArrays
 
-    if "constant_data" not in fit.data.children:
-        raise FitError(
-            "This fit was saved without its rows (data=False), and REML needs them. Use "
-            "bml.reml(model) on the table."
-        )
-    rows = fit.data["constant_data"].to_dataset()
-    outcome = fit.data["observed_data"].to_dataset()[fit.facts.response_identifier].values
-    groupings = []
-    for item in fit.facts.groupings:
-        name = item.identifier
-        groupings.append(
-            GroupingArrays(
-                item.units,
-                rows[f"unit_{name}"].values.astype(np.int64),
-                rows[f"weight_{name}"].values if f"weight_{name}" in rows else None,
-                rows[f"terms_{name}"].values,
-            )
-        )
-    x = rows["x"].values if "x" in rows else np.empty((len(outcome), 0))
+    rows = fitted_rows(fit, "compare_reml")
     return LinearModel(
-        outcome=np.asarray(outcome, dtype=float),
-        offset=rows["offset"].values if "offset" in rows else None,
-        predictors=x,
+        outcome=np.asarray(rows.outcome, dtype=float),
+        offset=rows.offset,
+        predictors=rows.predictors,
         intercept="Intercept" in fit.facts.coefficients,
-        groupings=tuple(groupings),
-        blocks=tuple(item.blocks for item in fit.facts.groupings),
+        groupings=tuple(
+            GroupingArrays(item.facts.units, item.index.astype(np.int64), item.weights, item.terms)
+            for item in rows.groupings
+        ),
+        blocks=tuple(item.facts.blocks for item in rows.groupings),
     )

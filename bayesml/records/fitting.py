@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -249,14 +250,6 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
 def _record(
     model: Model, seed: int, draws: int, tune: int, chains: int, target_accept: float
 ) -> dict[str, Any]:
-    from bayesml import __version__
-
-    found = {"bayesml": __version__}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return {
         "bayesml_format": FORMAT,
         "facts": model.facts.to_json(),
@@ -270,6 +263,20 @@ def _record(
         "tune": tune,
         "chains_asked": chains,
         "target_accept": float(target_accept),
-        "versions": json.dumps(found),
+        "versions": json.dumps(_versions()),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that take part, read from disk once."""
+    from bayesml import __version__
+
+    found = {"bayesml": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

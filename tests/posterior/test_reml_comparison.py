@@ -95,8 +95,8 @@ def test_a_fit_without_rows_is_refused(fake_fit: MakeFit, tmp_path: Path) -> Non
     with pytest.raises(FitError) as caught:
         bml.compare_reml(bml.load(tmp_path / "fit.nc"))
     assert str(caught.value) == (
-        "This fit was saved without its rows (data=False), and REML needs them. Use "
-        "bml.reml(model) on the table."
+        "compare_reml needs the rows of the table, and this fit was saved without them "
+        "(data=False). Use a fit that holds them: fit.save(path) keeps the rows."
     )
 
 
