@@ -28,7 +28,7 @@ _MODULE_OF = {
     "three_level": "bayesml.records.builders",
     "cross_classified": "bayesml.records.builders",
     "multiple_membership": "bayesml.records.builders",
-    "longitudinal": "bayesml.records.builders",
+    "longitudinal": "bayesml.records.growth_builders",
     "model": "bayesml.records.builders",
     "Model": "bayesml.records.modelling",
     # fits
@@ -147,13 +147,13 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.unit_effects import random_effects as random_effects
     from bayesml.posterior.unit_replications import unit_checks as unit_checks
     from bayesml.records.builders import cross_classified as cross_classified
-    from bayesml.records.builders import longitudinal as longitudinal
     from bayesml.records.builders import model as model
     from bayesml.records.builders import multiple_membership as multiple_membership
     from bayesml.records.builders import three_level as three_level
     from bayesml.records.builders import two_level as two_level
     from bayesml.records.fits import Fit as Fit
     from bayesml.records.fits import load as load
+    from bayesml.records.growth_builders import longitudinal as longitudinal
     from bayesml.records.modelling import Model as Model
     from bayesml.reporting.check_plots import outcome_plot as outcome_plot
     from bayesml.reporting.check_plots import posterior_check_plot as posterior_check_plot

@@ -33,7 +33,7 @@ from bayesml.design.parametrisation import (
 from bayesml.design.responses import Response, find_response, response_columns
 from bayesml.design.rows import RowsUsed, numeric_column, row_list, rows_used
 from bayesml.design.units import Units, find_units
-from bayesml.errors import PriorError, TableError, quoted
+from bayesml.errors import PriorError, SpecError, TableError, quoted
 from bayesml.specs.distributions import Prior, parse_prior
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
@@ -118,6 +118,10 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     TableError, SpecError
         The table does not fit the specification; the message says where and what to do.
     """
+    if spec.residual is not None:
+        raise SpecError(
+            f"residual={quoted(spec.residual.text)} cannot be fitted in this version. Leave it out."
+        )
     columns = _columns(spec)
     plain = plain_frame(table, columns)
     rows = rows_used(plain, [name for name, role in columns.items() if role != "grouping"])

@@ -100,8 +100,8 @@ def member_columns(members: Any, frame: pd.DataFrame) -> list[str]:
     return slots
 
 
-def check_growth(growth: Any, residual: Any) -> None:
-    """Raise where the growth curve or the structure of the residuals is not known.
+def check_growth(growth: Any) -> None:
+    """Raise where the degree of the growth curve cannot be used.
 
     Raises
     ------
@@ -109,10 +109,6 @@ def check_growth(growth: Any, residual: Any) -> None:
     """
     if isinstance(growth, bool) or not isinstance(growth, int) or not 0 <= growth <= 5:
         raise SpecError(f"growth is {quoted(str(growth))}. Give a whole number from 0 to 5.")
-    if residual != "iid":
-        raise SpecError(
-            f"residual is {quoted(str(residual))}. Allowed in this version: 'iid' (independent)."
-        )
 
 
 def weight_columns(weights: Any) -> Any:

@@ -17,6 +17,7 @@ from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Grouping, Parametrisation
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import Number, name_text, parse, unparse
+from bayesml.specs.residual_structures import Residual, read_residual
 from bayesml.tables.relations import cells_of, codes_of, relation
 
 
@@ -47,6 +48,10 @@ class Options(TypedDict, total=False):
         Whether the varying terms of a grouping are correlated; default True.
     parametrisation : {"auto", "centred", "partly centred", "non-centred"} or mapping
         For all groupings or by grouping; default "auto".
+    residual : str
+        Structure of the residuals within a unit, as a call: ``"ar1(time, unit)"``, ``"ar1(unit)"``
+        for the order of the rows, ``"continuous_ar(time, unit)"``, ``"compound_symmetric(unit)"``
+        or ``"unstructured(occasion, unit)"``; default "iid", independent.
     """
 
     family: str
@@ -60,6 +65,7 @@ class Options(TypedDict, total=False):
     baseline: Mapping[str, str]
     correlated: bool
     parametrisation: Parametrisation | Mapping[str, Parametrisation]
+    residual: str
 
 
 # What an option may be, and how a message says so.
@@ -73,6 +79,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "priors": ((Mapping, str), "a mapping such as {'sd_school': 'HalfNormal(0.5)'}, or 'mlwin'"),
     "baseline": ((Mapping,), "a mapping such as {'sex': 'male'}"),
     "parametrisation": ((str, Mapping), "'auto', 'centred' and the like, or a mapping by grouping"),
+    "residual": ((str,), "a text such as 'ar1(time, unit)', or 'iid'"),
 }
 
 
@@ -112,6 +119,7 @@ def build_model(
         baseline=tuple(
             sorted((str(key), str(value)) for key, value in given.get("baseline", {}).items())
         ),
+        residual=_residual(given),
     )
     return announced(make_model(spec, frame, tuple(notes)))
 
@@ -186,6 +194,11 @@ def _categories(options: Mapping[str, Any]) -> tuple[Any, ...]:
     if isinstance(values, str):
         raise SpecError(f"categories is the text {quoted(values)}. Give a list of categories.")
     return tuple(plain_value(value, "categories") for value in values)
+
+
+def _residual(options: Mapping[str, Any]) -> Residual | None:
+    text = options.get("residual", "iid")
+    return None if text == "iid" else read_residual(text)
 
 
 def slopes_by_grouping(slopes: Any, names: Sequence[str]) -> Mapping[str, Any]:
@@ -263,6 +276,35 @@ def repeated_occasion_notes(frame: pd.DataFrame, unit: str, time: str) -> list[s
         f"{int(repeated.sum())} rows repeat an occasion: the same {quoted(unit)} and "
         f"{quoted(time)} as another row."
     ]
+
+
+def unit_residual(residual: Any, unit: str, time: str) -> Residual | None:
+    """Return the residual structure that a name or a call says, None for independent residuals.
+
+    Parameters
+    ----------
+    residual : str or None
+        None or ``"iid"``, a call, or the name of a structure: that of `unit` over `time`.
+    unit, time : str
+        Columns.
+
+    Raises
+    ------
+    SpecError
+    """
+    if residual is None:
+        return None
+    if not isinstance(residual, str):
+        raise SpecError(
+            f"residual is {quoted(residual)} of type {type(residual).__name__}. Give "
+            f"{_KINDS['residual'][1]}."
+        )
+    if residual == "iid":
+        return None
+    if "(" in residual:
+        return read_residual(residual)
+    timeless = Residual("compound_symmetric", (unit,))
+    return timeless if residual == timeless.structure else Residual(residual, (unit,), time)
 
 
 def implicit_label_notes(groupings: Sequence[Grouping], frame: pd.DataFrame) -> list[str]:

@@ -3,11 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
-from bayesml.design.columns import plain_frame
-from bayesml.design.rows import numeric_column
 from bayesml.errors import SpecError, listed, quoted
 from bayesml.records.argument_checks import (
-    check_growth,
     grouping_names,
     member_columns,
     plain_value,
@@ -21,16 +18,13 @@ from bayesml.records.builder_options import (
     build_model,
     implicit_label_notes,
     nested_order,
-    parts_without_bars,
-    repeated_occasion_notes,
     slopes_by_grouping,
     varying_terms,
 )
 from bayesml.records.modelling import Model, make_model
-from bayesml.specs.formulas import parse_formula, summand_texts
+from bayesml.specs.formulas import parse_formula
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import name_text
 from bayesml.tables.checks import require_columns, require_table
 
 
@@ -277,74 +271,6 @@ def multiple_membership(
         ),
     ]
     return build_model("multiple_membership", frame, formula, groupings, options)
-
-
-def longitudinal(
-    table: Any,
-    formula: str,
-    *,
-    unit: str,
-    time: str,
-    growth: int = 1,
-    residual: str = "iid",
-    slopes: Sequence[str] | str = (),
-    **options: Unpack[Options],
-) -> Model:
-    """Return a growth model of occasions in units: children measured repeatedly.
-
-    Parameters
-    ----------
-    table : DataFrame
-    formula : str
-        ``outcome ~ predictors``, without bars; time is added by `growth`.
-    unit : str
-        Column of the units that are measured repeatedly.
-    time : str
-        Column of time, in any unit; its zero is where the intercept's SD holds.
-    growth : int
-        Degree of the growth curve: time ... time^growth are added to the fixed and to the varying
-        part unless they are there already; 0 is a varying intercept only.
-    residual : {"iid"}
-        Structure of the residuals.
-    slopes : sequence of str
-        Further predictors whose coefficients vary over the units.
-    **options
-        See `Options`.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    TableError, SpecError
-        The table, the formula or an argument cannot be used.
-
-    Examples
-    --------
-    >>> import bayesml as bml
-    >>> sleep = bml.load_dataset("sleepstudy")
-    >>> bml.longitudinal(sleep, "Reaction ~ 1", unit="Subject", time="Days").spec.text
-    'Reaction ~ 1 + Days + (Days | Subject)'
-    """
-    frame = require_table(table)
-    require_columns(frame, [require_name(unit, "unit")], "unit")
-    require_columns(frame, [require_name(time, "time")], "time")
-    numeric_column(plain_frame(frame, {time: "time"}), time, "The time")
-    check_growth(growth, residual)
-    name = name_text(time)
-    curve = [name, *(f"I({name} ** {degree})" for degree in range(2, growth + 1))][:growth]
-    parts = parts_without_bars(formula)
-    present = set(summand_texts(parts.fixed))
-    added = [term for term in curve if term not in present]
-    fixed = " + ".join([parts.fixed, *added])
-    offsets = "".join(f" + offset({text})" for text in parts.offsets)
-    extra = varying_terms(slopes, frame)[0].removeprefix("1").removeprefix(" + ")
-    varying = " + ".join(["1", *curve, *([extra] if extra and extra not in curve else [])])
-    grouping = Grouping(unit, columns=(unit,), terms=(varying,))
-    notes = repeated_occasion_notes(frame, unit, time)
-    whole = f"{parts.response} ~ {fixed}{offsets}"
-    return build_model("longitudinal", frame, whole, [grouping], options, notes)
 
 
 def model(table: Any, formula: str | ModelSpec, **options: Unpack[Options]) -> Model:

@@ -69,6 +69,8 @@ class Family:
     level1 : str
         Name of the parameter that is the level-1 SD, empty where the level-1 variance is fixed by
         the link or depends on the mean.
+    correlated_residuals : bool
+        Whether residuals on the outcome's scale may be correlated within a unit.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Family:
     functions: Mapping[str, str] = field(default_factory=dict)
     scaled: bool = False
     level1: str = ""
+    correlated_residuals: bool = False
 
     def link(self, name: str = "") -> Link:
         """Return the link of this name, or the default link.
@@ -204,6 +207,7 @@ FAMILIES = {
             parameters=(Parameter("sigma", "positive", "HalfStudentT(4, {s})"),),
             scaled=True,
             level1="sigma",
+            correlated_residuals=True,
         ),
         Family(
             name="binomial",

@@ -9,6 +9,7 @@ from typing import Any
 from bayesml.errors import TomlError, did_you_mean, quoted
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.residual_structures import Residual
 
 FORMAT = 1
 
@@ -28,6 +29,7 @@ _SPEC_KEYS: dict[str, tuple[type, ...]] = {
     "groupings": (list,),
     "priors": (dict,),
     "baseline": (dict,),
+    "residual": (dict,),
 }
 _GROUPING_KEYS: dict[str, tuple[type, ...]] = {
     "name": _STRING,
@@ -39,6 +41,11 @@ _GROUPING_KEYS: dict[str, tuple[type, ...]] = {
     "absent": _LABEL,
     "normalise": (bool,),
     "parametrisation": _STRING,
+}
+_RESIDUAL_KEYS: dict[str, tuple[type, ...]] = {
+    "structure": _STRING,
+    "unit": (str, list),
+    "time": _STRING,
 }
 _TYPE_WORDS: dict[type, str] = {
     str: "a text",
@@ -84,6 +91,8 @@ def spec_to_toml(spec: ModelSpec) -> str:
         lines.append(f"categories = {_value(list(spec.categories))}")
     for grouping in spec.groupings:
         lines += ["", "[[groupings]]", *_grouping_lines(grouping)]
+    if spec.residual is not None:
+        lines += ["", "[residual]", *_residual_lines(spec.residual)]
     for key, pairs in (("priors", spec.priors), ("baseline", spec.baseline)):
         if pairs:
             lines += ["", f"[{key}]", *(f"{_key(name)} = {_value(text)}" for name, text in pairs)]
@@ -105,6 +114,16 @@ def _grouping_lines(grouping: Grouping) -> list[str]:
     lines.append(f"correlated = {_value(grouping.correlated)}")
     if grouping.parametrisation != "auto":
         lines.append(f"parametrisation = {_value(grouping.parametrisation)}")
+    return lines
+
+
+def _residual_lines(residual: Residual) -> list[str]:
+    lines = [
+        f"structure = {_value(residual.structure)}",
+        f"unit = {_value(list(residual.unit))}",
+    ]
+    if residual.time is not None:
+        lines.append(f"time = {_value(residual.time)}")
     return lines
 
 
@@ -165,6 +184,8 @@ def spec_from_toml(text: str, where: str = "the TOML text") -> ModelSpec:
         )
     if "categories" in values:
         values["categories"] = _items(values["categories"], _LABEL, f"{where}, key 'categories'")
+    if "residual" in values:
+        values["residual"] = _residual(values["residual"], f"{where}, [residual]")
     for key in ("priors", "baseline"):
         if key in values:
             for name, item in values[key].items():
@@ -221,6 +242,23 @@ def _grouping(entry: Any, where: str) -> Grouping:
             '"equal".'
         )
     return Grouping(**values)
+
+
+def _residual(entry: dict[str, Any], where: str) -> Residual:
+    _check_entries(entry, _RESIDUAL_KEYS, where)
+    for key in ("structure", "unit"):
+        if key not in entry:
+            raise TomlError(
+                f'{where} has no {key}. Write structure = "ar1", unit = ["person"] and, where it '
+                'has one, time = "occasion".'
+            )
+    unit = entry["unit"]
+    columns = [unit] if isinstance(unit, str) else unit
+    return Residual(
+        entry["structure"],
+        _items(columns, _STRING, f"{where}, key 'unit'"),
+        entry.get("time"),
+    )
 
 
 def _items(values: list[Any], allowed: tuple[type, ...], where: str) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
 from bayesml.specs.parsing import name_text, quoted_text
+from bayesml.specs.residual_structures import Residual
 
 STRUCTURES = (
     "two_level",
@@ -46,6 +47,8 @@ class ModelSpec:
         Priors that differ from the defaults.
     baseline : tuple of (column, level)
         Baseline levels that differ from the first.
+    residual : Residual or None
+        How the residuals of a unit's rows are correlated; None: they are independent.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class ModelSpec:
     success: str | None = None
     priors: tuple[tuple[str, str], ...] = ()
     baseline: tuple[tuple[str, str], ...] = ()
+    residual: Residual | None = None
 
     def __post_init__(self) -> None:
         record = family_named(self.family)
@@ -117,6 +121,12 @@ class ModelSpec:
                 raise SpecError(
                     "cbind(successes, failures) already says the trials. Leave trials= out."
                 )
+        if self.residual is not None and not record.correlated_residuals:
+            raise SpecError(
+                f"residual={quoted(self.residual.text)} belongs to the family 'gaussian', not to "
+                f"{quoted(self.family)}, which has no residuals that could be correlated. Leave it "
+                "out or change the family."
+            )
         if len(set(map(str, self.categories))) != len(self.categories):
             raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
 
@@ -152,8 +162,9 @@ class ModelSpec:
 
     @property
     def text(self) -> str:
-        """The whole model in lme4 notation."""
-        return " + ".join([self.formula, *(bar_text(grouping) for grouping in self.groupings)])
+        """The whole model in lme4 notation, with the structure of the residuals behind it."""
+        text = " + ".join([self.formula, *(bar_text(grouping) for grouping in self.groupings)])
+        return text if self.residual is None else f"{text}, residual {self.residual.text}"
 
     def with_priors(self, priors: Mapping[str, str]) -> "ModelSpec":
         """Return the same model with these priors changed."""

@@ -5,7 +5,8 @@ of anything but the functions in `FUNCTIONS` is an error here.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bayesml.errors import FormulaError, did_you_mean, quoted
@@ -138,8 +139,8 @@ def _tokens(formula: str) -> Iterator[_Token]:
 class _Parser:
     """A precedence-climbing parser over the tokens of one formula."""
 
-    def __init__(self, formula: str):
-        self.formula = formula
+    def __init__(self, formula: str, functions: Sequence[str]):
+        self.formula, self.functions = formula, functions
         self.tokens = list(_tokens(formula))
         self.index = 0
         self.open = 0
@@ -215,10 +216,11 @@ class _Parser:
         raise self.fail(f"Expected a term here, found {found}.", token)
 
     def call(self, token: _Token) -> Call:
-        if token.text not in FUNCTIONS:
+        if token.text not in self.functions:
             raise self.fail(
-                f"A formula may not call {token.text!r}. {did_you_mean(token.text, FUNCTIONS)} "
-                f"The functions are {', '.join(FUNCTIONS)}; "
+                f"A formula may not call {token.text!r}. "
+                f"{did_you_mean(token.text, self.functions)} "
+                f"The functions are {', '.join(self.functions)}; "
                 "compute anything else as a column of the table first.",
                 token,
             )
@@ -246,13 +248,15 @@ class _Parser:
         return Call(token.text, tuple(arguments), tuple(named))
 
 
-def parse(formula: str) -> Node:
+def parse(formula: str, functions: Sequence[str] = FUNCTIONS) -> Node:
     """Return the syntax tree of a formula or of a part of one.
 
     Parameters
     ----------
     formula : str
         Formula in lme4 notation, such as ``"y ~ x + (x | g)"``.
+    functions : sequence of str
+        What the text may call.
 
     Returns
     -------
@@ -275,11 +279,9 @@ def parse(formula: str) -> Node:
         )
     if not formula.strip():
         raise FormulaError("The formula is empty. Write one such as 'y ~ 1'.")
-    tree: Node | None
-    try:
-        tree = _Parser(formula).parse()
-    except RecursionError:
-        tree = None
+    tree: Node | None = None
+    with suppress(RecursionError):
+        tree = _Parser(formula, functions).parse()
     if tree is None or _deeper_than(tree, DEEPEST):
         raise FormulaError(
             f"The formula {quoted(formula)} has more than {DEEPEST} terms or parentheses inside "

@@ -11,6 +11,7 @@ from bayesml.specs.groupings import PARAMETRISATIONS, Grouping
 from bayesml.specs.model_files import read_spec, spec_from_toml, spec_to_toml
 from bayesml.specs.modelspec import STRUCTURES, ModelSpec
 from bayesml.specs.parsing import name_text
+from bayesml.specs.residual_structures import RESIDUAL_STRUCTURES, Residual
 
 name = st.text(min_size=1, max_size=10)
 label = st.text(max_size=5) | st.integers(-(2**60), 2**60) | st.floats(-1e9, 1e9)
@@ -38,9 +39,22 @@ def groupings(draw: st.DrawFn) -> Grouping:
 
 
 @st.composite
+def residuals(draw: st.DrawFn) -> Residual:
+    structure = draw(st.sampled_from(RESIDUAL_STRUCTURES))
+    timed: dict[str, st.SearchStrategy[str | None]] = {
+        "ar1": st.none() | name,
+        "compound_symmetric": st.none(),
+    }
+    unit = draw(st.lists(name, min_size=1, max_size=2, unique=True))
+    return Residual(structure, tuple(unit), draw(timed.get(structure, name)))
+
+
+@st.composite
 def specs(draw: st.DrawFn) -> ModelSpec:
     family = draw(st.sampled_from(["gaussian", "binomial", "poisson", "ordinal"]))
     own: dict[str, object] = {}
+    if family == "gaussian":
+        own["residual"] = draw(st.none() | residuals())
     if family == "binomial":
         own["link"] = draw(st.sampled_from(["", "logit", "probit", "cloglog"]))
         own["trials"] = draw(st.none() | name | st.integers(1, 10**9))
