@@ -33,6 +33,17 @@ _LINKS = {
     "cloglog": r"\log(-\log(1 - {}))",
 }
 
+_GREEK = ("sigma", "phi", "nu", "alpha", "beta")
+# What the mean of an outcome is called; ordered outcomes have none.
+_MEANS = {
+    "real": r"\mu_{i}",
+    "positive": r"\mu_{i}",
+    "unit": r"\mu_{i}",
+    "binary": "p_{i}",
+    "count": r"\lambda_{i}",
+    "ordered": "",
+}
+
 
 def equation(resolved: ResolvedSpec) -> str:
     r"""Return the model as a LaTeX equation, in an `aligned` environment without `$`.
@@ -92,18 +103,14 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
         below = _LINKS[spec.link].format(rf"\Pr({outcome} \leq c)")
         last = len(resolved.categories) - 1
         return [rf"{below} &= \tau_{{c}} - \eta_{{i}},\quad c = {_up_to(last)}"]
-    if kind == "count":
-        return [rf"{outcome} &\sim \mathrm{{Poisson}}(\lambda_{{i}})"]
     if kind == "binary" and not resolved.trials:
         return [rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
-    if kind == "binary":
-        trials = "n_{i}"
-        if isinstance(spec.trials, int):
-            trials = str(spec.trials)
-        elif spec.trials is not None:
-            trials = rf"{latex_text(spec.trials)}_{{i}}"
-        return [rf"{outcome} &\sim \mathrm{{Binomial}}({trials},\ p_{{i}})"]
-    return [rf"{outcome} &\sim \mathrm{{Normal}}(\mu_{{i}},\ \sigma^{{2}})"]
+    trials = "n_{i}"
+    if isinstance(spec.trials, int):
+        trials = str(spec.trials)
+    elif spec.trials is not None:
+        trials = rf"{latex_text(spec.trials)}_{{i}}"
+    return [rf"{outcome} &\sim {resolved.family.equation.format(mean=_MEANS[kind], trials=trials)}"]
 
 
 def _up_to(last: int) -> str:
@@ -112,8 +119,7 @@ def _up_to(last: int) -> str:
 
 
 def _predictor(resolved: ResolvedSpec, groups: "Sequence[_Notation]") -> list[str]:
-    mean = {"real": r"\mu_{i}", "binary": "p_{i}", "count": r"\lambda_{i}", "ordered": ""}
-    inside = mean[resolved.family.response]
+    inside = _MEANS[resolved.family.response]
     left = _LINKS[resolved.spec.link].format(inside) if inside else r"\eta_{i}"
     terms = [_beta(0)] if resolved.intercept else []
     terms += [
@@ -236,8 +242,13 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
             order = " < ".join(rf"\tau_{{{c}}}" for c in range(1, len(resolved.categories)))
             lines.append(rf"{line},\quad {order}" if len(resolved.categories) < 6 else line)
         else:
-            lines += _prior_lines([(rf"\{name}", prior)])
+            lines += _prior_lines([(_symbol(name), prior)])
     return lines
+
+
+def _symbol(parameter: str) -> str:
+    """Return a parameter of the likelihood as a Greek letter, or as a word."""
+    return rf"\{parameter}" if parameter in _GREEK else rf"\mathrm{{{parameter}}}"
 
 
 def _at_means(resolved: ResolvedSpec) -> str:

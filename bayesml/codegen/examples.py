@@ -21,7 +21,7 @@ ROWS = 600
 _MEMBERSHIP_UNITS = 60
 _BETA = (0.5, -0.3, 0.1, -0.1)
 _SD = (0.5, 0.3)
-_INTERCEPT = {"real": "1.0", "binary": "0.2", "count": "0.5"}
+_INTERCEPT = {"real": "1.0", "positive": "0.5", "unit": "0.2", "binary": "0.2", "count": "0.5"}
 # Mean of an outcome to the link scale, and back; `share` and `eta` are names in the example.
 _FORWARD = {
     "logit": "np.log(share / (1 - share))",
@@ -29,6 +29,8 @@ _FORWARD = {
     "cloglog": "np.log(-np.log1p(-share))",
 }
 _INVERSE = {
+    "identity": "eta",
+    "log": "np.exp(eta)",
     "logit": "1 / (1 + np.exp(-eta))",
     "probit": "stats.norm.cdf(eta)",
     "cloglog": "1 - np.exp(-np.exp(eta))",
@@ -225,26 +227,29 @@ def _effects(place: _Place) -> list[str]:
 def _draw(resolved: ResolvedSpec) -> list[str]:
     """Return the lines that draw the outcome, and what the default priors take from it."""
     kind, link = resolved.family.response, resolved.spec.link
-    if kind == "count":
-        return ["y = rng.poisson(np.exp(eta))"]
+    trials = "trials" if resolved.trials else "1"
+    drawn = resolved.family.example.format(
+        mean=_INVERSE[link], trials=trials, latent=_LATENT.get(link, "")
+    )
     if kind == "ordered":
         most = len(resolved.categories) - 1
         return [
             f"cutpoints = np.linspace(-1.5, 1.5, {most})",
-            f"y = np.searchsorted(cutpoints, eta + {_LATENT[link]})",
+            drawn,
             f"share = np.array([(y <= category).mean() for category in range({most})])",
         ]
     if kind == "binary":
-        trials = "trials" if resolved.trials else "1"
         share = "y.sum() / trials.sum()" if resolved.trials else "y.mean()"
         size = resolved.spec.trials if isinstance(resolved.spec.trials, int) else None
-        drawn = f"np.full(obs.size, {size})" if size else "rng.integers(5, 15, size=obs.size)"
+        counts = f"np.full(obs.size, {size})" if size else "rng.integers(5, 15, size=obs.size)"
         return [
-            *([f"trials = {drawn}"] if resolved.trials else []),
-            f"y = rng.binomial({trials}, {_INVERSE[link]})",
+            *([f"trials = {counts}"] if resolved.trials else []),
+            drawn,
             f"share = {share}",
         ]
-    return ["y = rng.normal(eta, 1.0)", "s = y.std(ddof=1)"]
+    if kind == "unit":
+        return [drawn, "share = y.mean()"]
+    return [drawn, *(["s = y.std(ddof=1)"] if resolved.family.scaled else [])]
 
 
 def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
@@ -277,10 +282,14 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
     s, wide = ("s", "2.5 * s") if scaled else ("1.0", "2.5")
     shifted = " - offset.mean()" if resolved.offset else ""
     total = "exposure.sum()" if resolved.spec.exposure is not None else "np.exp(offset).sum()"
+    rate = f"np.log(y.sum() / {total})" if resolved.offset else "np.log(y.mean())"
+    share_location = _FORWARD.get(resolved.spec.link, "") + shifted
     location = {
         "real": f"y.mean(){shifted}",
-        "binary": _FORWARD.get(resolved.spec.link, "") + shifted,
-        "count": f"np.log(y.sum() / {total})" if resolved.offset else "np.log(y.mean())",
+        "positive": rate,
+        "unit": share_location,
+        "binary": share_location,
+        "count": rate,
         "ordered": "",
     }[resolved.family.response]
     changed = resolved.spec.prior_texts
@@ -311,7 +320,7 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         keys = ["sd", key, *(f"{key}[{label}]" for label in grouping.terms)]
         add(f"sd_{name}", grouping.sd_priors, False, keys)
     for name, prior in resolved.parameter_priors.items():
-        defaults |= {f"{name}_scale": s} if scaled else {}
+        defaults |= {f"{name}_scale": s} if name == resolved.family.level1 else {}
         add(name, [prior], True, [name])
     return any(text in dict(found).values() for text in defaults.values()), found
 

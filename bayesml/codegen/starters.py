@@ -1,12 +1,13 @@
 """Starting points: for each structure and family a small model as a commented TOML text.
 
-Five pieces for the structures and one for each family; a text is one of each.
+Five pieces for the structures, and what the record of a family says; a text is one of each.
 """
 
 from pathlib import Path
 
 from bayesml.errors import SpecError, did_you_mean, quoted
 from bayesml.specs.families import FAMILIES
+from bayesml.specs.family_records import Family
 from bayesml.specs.model_files import spec_from_toml
 from bayesml.specs.modelspec import ModelSpec
 
@@ -26,45 +27,20 @@ formula = "{formula}"
 # offset = "offset_column"
 """
 
-_FAMILIES = {
-    "gaussian": """\
-# Likelihood: gaussian, binomial (0/1, or successes out of trials), poisson (counts) or ordinal.
-family = "gaussian"
-# The link; without this line it is the usual one of the family.
-link = "identity"
-# With family = "binomial": the number of trials of each row, where the outcome counts successes.
-# trials = "trials"
-# With family = "binomial": the value that counts as 1, where the outcome holds two labels.
-# success = "yes"
-# With family = "poisson": how long or how many each count was taken over.
-# exposure = "exposure"
-# With family = "ordinal": the outcome's labels, lowest first.
-# categories = ["very low", "low", "high", "very high"]
-""",
-    "binomial": """\
-# Likelihood: an outcome of 0 and 1, or successes out of trials.
-family = "binomial"
-# The link: logit, probit or cloglog.
-link = "logit"
+# What a model file may say of outcomes of one kind.
+_OPTIONS = {
+    "binary": """\
 # The number of trials of each row (a column, or one number), where the outcome counts successes.
 # trials = "trials"
 # The value that counts as 1, where the outcome holds two labels.
 # success = "yes"
 """,
-    "poisson": """\
-# Likelihood: counts.
-family = "poisson"
-# The link: log.
-link = "log"
+    "count": """\
 # How long or how many each count was taken over; the model is then one of rates. Delete the line
 # where all rows have the same exposure.
 exposure = "exposure"
 """,
-    "ordinal": """\
-# Likelihood: ordered categories, by cutpoints in place of an intercept.
-family = "ordinal"
-# The link: logit or probit.
-link = "logit"
+    "ordered": """\
 # The outcome's labels, lowest first. Delete the line where the outcome holds whole numbers.
 categories = ["very low", "low", "high", "very high"]
 """,
@@ -204,7 +180,8 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
     ----------
     structure : {"two_level", "three_level", "cross_classified", "multiple_membership", \
 "longitudinal"}
-    family : {"gaussian", "binomial", "poisson", "ordinal"}
+    family : str
+        Name of a family.
 
     Returns
     -------
@@ -223,7 +200,7 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
     """
     for name, allowed, what in (
         (structure, list(_STRUCTURES), "structure"),
-        (family, list(_FAMILIES), "family"),
+        (family, list(FAMILIES), "family"),
     ):
         if name not in allowed:
             raise SpecError(
@@ -236,7 +213,7 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
         structure=structure,
         formula=formula,
         time=f"{time}\n" if time else "",
-        family=_FAMILIES[family],
+        family=_family_lines(FAMILIES[family]),
     )
     return "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
 
@@ -257,6 +234,25 @@ def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:
     return spec_from_toml(starter_toml(structure, family), f"the starting point {structure}")
 
 
+def _family_lines(family: Family) -> str:
+    links = list(family.links)
+    words = " or ".join([", ".join(links[:-1]), links[-1]] if links[1:] else links)
+    lines = f"""\
+# Likelihood: {family.description}.
+family = "{family.name}"
+# The link: {words}.
+link = "{links[0]}"
+"""
+    options = _OPTIONS.get(family.response, "")
+    if family.name == next(iter(FAMILIES)):
+        others = ", ".join(list(FAMILIES)[1:])
+        options = (
+            f"# Other families: {others};\n"
+            "# `bayesml new STRUCTURE --family NAME` shows what each may have.\n"
+        )
+    return lines + options
+
+
 def _prior_lines(structure: str, family: str) -> str:
     varying = {
         "two_level": ("school", "x"),
@@ -274,6 +270,7 @@ def _prior_lines(structure: str, family: str) -> str:
         f'"sd_{name}[{term}]" = "HalfNormal(0.5)"',
         f'corr_{name} = "LKJ(2)"',
     ]
-    own = {"sigma": '"HalfNormal(1)"', "cutpoints": '"StudentT(3, 0, 2.5)"'}
-    lines += [f"{item.name} = {own[item.name]}" for item in FAMILIES[family].parameters]
+    lines += [
+        f'{item.name} = "{item.default.format(s="1")}"' for item in FAMILIES[family].parameters
+    ]
     return "\n".join(f"# {line}" for line in lines)

@@ -166,9 +166,11 @@ def check_groupings(
     SpecError
     """
     kind = spec.family_record.response
-    dispersed = kind == "count" or (
+    counted = kind == "count" or (
         kind == "binary" and response.trials is not None and int(response.trials.max()) > 1
     )
+    # A parameter of the family's own already says how outcomes scatter around their mean.
+    dispersed = counted and not spec.family_record.parameters
     reason = (
         "the residual has the same units"
         if spec.family_record.level1

@@ -30,8 +30,8 @@ class Scales:
 def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | None) -> Scales:
     """Return the outcome's scale and its location on the link scale.
 
-    The location is mean(y), or the link of sum(y) / sum(trials) or sum(y) / sum(exp(offset)),
-    clipped so that an outcome of all zeros or ones stays finite.
+    The location is mean(y), or the link of sum(y) / sum(trials) or sum(y) / sum(exp(offset)) or,
+    between 0 and 1, of mean(y), clipped so that an outcome of all zeros or ones stays finite.
     """
     family = spec.family_record
     values = response.values.astype(float)
@@ -43,9 +43,14 @@ def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | No
         location = float(spec.link_record.forward(np.asarray(share)))
         if offset is not None:
             location -= float(offset.mean())
-    elif family.response == "count":
+    elif family.response in ("count", "positive"):
         exposure = float(np.exp(offset).sum()) if offset is not None else float(len(values))
-        location = float(np.log(max(values.sum(), 0.5) / exposure))
+        # Counts may all be 0; positive numbers may be as small as their unit makes them.
+        least = 0.5 if family.response == "count" else 0.0
+        location = float(np.log(max(values.sum(), least) / exposure))
+    elif family.response == "unit":
+        location = float(spec.link_record.forward(np.asarray(values.mean())))
+        location -= 0.0 if offset is None else float(offset.mean())
     elif family.response == "ordered":
         location = 0.0
     else:
@@ -85,7 +90,7 @@ class PriorBook:
         ----------
         keys : sequence of str
             The most special key first, such as ``("sd_school[x]", "sd_school")``.
-        support : {"real", "positive", "correlation"}
+        support : {"real", "positive", "share", "correlation"}
         default : Prior
         """
         for key in keys:

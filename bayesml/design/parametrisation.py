@@ -159,7 +159,10 @@ def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | N
 
         share = np.clip(y.sum() / trials.sum(), 0.005, 0.995) * np.ones_like(y)
         return Working(spec.link_record.forward(share) - shift, binary, True)
-    if kind == "ordered":
+    if kind in ("positive", "unit"):
+        # On the link scale outcomes of this kind are near enough to normal.
+        latent = spec.link_record.forward(y) - shift
+    elif kind == "ordered":
         shares = np.bincount(response.values) / len(y)
         middle = np.cumsum(shares) - shares / 2
         latent = spec.link_record.forward(middle)[response.values]

@@ -68,6 +68,11 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
                 notes=(f"Every value of the outcome {quoted(spec.response)} is 0.",),
             )
         return Response(values.astype(np.int64))
+    if kind == "positive":
+        _support(spec, values, values >= SMALLEST, positions, "numbers above 0")
+    if kind == "unit":
+        inside = (values >= SMALLEST) & (values <= 1 - np.finfo(float).eps)
+        _support(spec, values, inside, positions, "numbers between 0 and 1, without the ends")
     if np.ptp(values) < SMALLEST:
         raise TableError(
             f"The outcome {quoted(spec.response)} has the value {values[0]:g} in every row. "

@@ -155,6 +155,8 @@ def _outcome_columns(spec: ModelSpec, rng: np.random.Generator) -> dict[str, obj
         return {names[0]: values}
     if kind == "count":
         return dict.fromkeys(names, order % 6)
+    if kind == "unit":
+        return {name: (1 + _spread(rng)) / (3 + _spread(rng)) for name in names}
     if kind != "binary":
         return {name: _spread(rng) for name in names}
     if spec.success is not None:

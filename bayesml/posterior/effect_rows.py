@@ -84,12 +84,14 @@ class EffectRows:
         """Return blocks of the rows' means or linear predictors, draws last, one after another."""
         rows = self.having(changes)
         fit = self.fit
-        cutpoints = flat_draws(fit, "cutpoints") if fit.facts.categories else None
+        parameters = {
+            item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters
+        }
 
         def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":
                 return block.rows, block.eta
-            return block.rows, mean_of_block(fit, block, rows.trials, cutpoints)
+            return block.rows, mean_of_block(fit, block, rows.trials, parameters)
 
         return worked_blocks(predictor_blocks(fit, rows, self.seed), work)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, coefficient_draws
-from bayesml.posterior.variance_shares import covariance_draws
+from bayesml.posterior.variance_shares import covariance_draws, parameter_draws_of
 from bayesml.quantities.cluster_measures import shares_of_rows
 from bayesml.quantities.explained_variance import (
     TOLERANCE,
@@ -268,15 +268,24 @@ def _covariance(centred: np.ndarray) -> np.ndarray:
 
 def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:
     """Return the level-1 variance on the scale of the linear predictor, shape (draws,)."""
-    family, link = fit.spec.family_record, fit.spec.link_record
+    family, spec = fit.spec.family_record, fit.spec
+    draws = {name: values.reshape(-1) for name, values in parameter_draws_of(fit).items()}
     sizes = fit.posterior.sizes
     number = sizes["chain"] * sizes["draw"]
     if family.level1:
-        return fit.posterior[family.level1].transpose("chain", "draw").values.reshape(-1) ** 2
-    if link.latent_variance is not None:
-        return np.full(number, link.latent_variance)
-    # Lognormal: counts of mean m have the variance log(1 + 1 / m) on the log scale.
-    return np.log1p(1 / _mean_counts(fit, rows))
+        return family.variance(np.zeros(number), draws, np.ones(1))
+    if spec.latent_variance is not None:
+        return np.full(number, spec.latent_variance)
+    if spec.link_record.name != "log":
+        raise FitError(
+            f"The family {quoted(family.name)} with link {quoted(spec.link)} has no level-1 "
+            "variance on the scale of the linear predictor. Use bml.r2(fit, method='bayes')."
+        )
+    # Lognormal: an outcome of mean m and variance v has the variance log(1 + v / m^2) on the log
+    # scale, log(1 + 1 / m) of Poisson counts.
+    mean = _mean_counts(fit, rows)
+    variance = family.variance(mean, draws, np.ones(1))
+    return np.log1p(variance / (mean * family.mean_factor(draws)) ** 2)
 
 
 def _mean_counts(fit: Fit, rows: FittedRows) -> np.ndarray:
@@ -356,14 +365,17 @@ def _slope_notes(groupings: tuple[UnitRows, ...]) -> list[str]:
 
 def _common_notes(fit: Fit, rows: FittedRows, found: ModelVariances) -> list[str]:
     notes = []
-    if fit.spec.link_record.latent_variance is not None:
+    if fit.spec.latent_variance is not None:
         trials = ", for one trial" if fit.facts.trials else ""
         notes.append(
             f"On the latent scale: the level-1 variance is that of the link "
             f"{fit.facts.link}{trials}."
         )
     elif not fit.spec.family_record.level1:
-        notes.append("On the log scale: the level-1 variance is log(1 + 1 / mean count).")
+        notes.append(
+            "On the log scale: the level-1 variance is log(1 + variance / mean^2) of the outcome "
+            "at the mean over the rows; of Poisson counts log(1 + 1 / mean count)."
+        )
     if found.single:
         notes.append(f"{listed(found.single)} has one row a unit: its variance counts as level 1.")
     if rows.offset.any():
@@ -372,6 +384,6 @@ def _common_notes(fit: Fit, rows: FittedRows, found: ModelVariances) -> list[str
 
 
 def _common_remarks(fit: Fit) -> list[str]:
-    if fit.spec.link_record.latent_variance is not None:
+    if fit.spec.latent_variance is not None:
         return ["latent scale"]
     return [] if fit.spec.family_record.level1 else ["log scale"]

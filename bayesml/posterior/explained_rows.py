@@ -13,6 +13,7 @@ from bayesml.posterior.fitted_rows import (
     effect_draws,
     linear_predictor_blocks,
 )
+from bayesml.posterior.variance_shares import parameter_draws_of
 from bayesml.quantities.explained_variance import Membership, explained, unit_predictors
 from bayesml.records.fits import Fit
 
@@ -124,21 +125,26 @@ def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
             f"{quoted(fit.facts.response)} have none. Use bml.r2(fit, method='nakagawa'), on the "
             "latent scale."
         )
+    draws = {name: values.reshape(-1) for name, values in parameter_draws_of(fit).items()}
     level1 = None
     if family.level1:
-        level1 = fit.posterior[family.level1].transpose("chain", "draw").values.reshape(-1) ** 2
+        level1 = family.variance(np.zeros(fit.draws_made), draws, np.ones(1))
     columns = []
     for block, eta in linear_predictor_blocks(fit, rows):
         with np.errstate(over="ignore"):
             mean = link.inverse(eta)
-        if rows.trials is not None:
-            rest = (mean * (1 - mean) / rows.trials).mean(axis=1)
+        here = {name: values[block, None] for name, values in draws.items()}
+        # The quick ways below are for families without parameters of their own.
+        if rows.trials is not None or (draws and level1 is None):
+            trials = np.ones(1) if rows.trials is None else rows.trials
+            rest = family.variance(mean, here, trials).mean(axis=1)
+            mean = mean * family.mean_factor(here)
         centre, spread = _row_variances(mean)
         if level1 is not None:
             rest = level1[block]
-        elif family.response == "count":
+        elif family.response == "count" and not draws:
             rest = centre
-        elif rows.trials is None:
+        elif rows.trials is None and not draws:
             # The mean of p (1 - p), without another pass over the rows.
             rest = centre * (1 - centre) - spread * (1 - 1 / len(rows.outcome))
         columns.append(explained(spread, rest))

@@ -22,8 +22,8 @@ from bayesml.quantities.importance_sampling import (
     left_out_densities,
     sampling_efficiency,
 )
-from bayesml.quantities.log_likelihoods import DENSITIES
 from bayesml.records.fits import Fit
+from bayesml.specs.families import family_named
 
 _PROBES = 20
 
@@ -113,7 +113,7 @@ def logo(fit: Fit, grouping: str, *, seed: int = 1) -> CrossValidation:
         by_unit=by_unit,
         draws=draws.number,
         mark=f"{rows.mark} {members_mark(members)}",
-        continuous=rows.family in DENSITIES,
+        continuous=not family_named(rows.family).discrete,
         notes=_notes(chosen.name, likelihoods),
     )
 

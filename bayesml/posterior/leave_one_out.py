@@ -24,8 +24,8 @@ from bayesml.quantities.importance_sampling import (
     left_out_densities,
     sampling_efficiency,
 )
-from bayesml.quantities.log_likelihoods import DENSITIES
 from bayesml.records.fits import Fit
+from bayesml.specs.families import family_named
 
 # Rows whose likelihood tells how well the chains mixed.
 _PROBES = 40
@@ -101,7 +101,7 @@ def loo(fit: Fit) -> CrossValidation:
         by_unit=scores_by_unit(fit, rows, pointwise, highest_reliable_k(draws.number)),
         draws=draws.number,
         mark=rows.mark,
-        continuous=rows.family in DENSITIES,
+        continuous=not family_named(rows.family).discrete,
         notes=(
             *(
                 f"The effects of {int(slots.sum())} of {item.name}'s units, which have one row "

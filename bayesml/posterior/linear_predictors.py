@@ -203,7 +203,10 @@ def covariance_root(fit: Fit, identifier: str) -> np.ndarray:
 
 
 def mean_of_block(
-    fit: Fit, block: PredictorBlock, trials: np.ndarray | None, cutpoints: np.ndarray | None
+    fit: Fit,
+    block: PredictorBlock,
+    trials: np.ndarray | None,
+    parameters: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """Return the expected outcome of a block of rows.
 
@@ -212,7 +215,8 @@ def mean_of_block(
     fit : Fit
     block : PredictorBlock
     trials : array, shape (rows in all,), or None
-    cutpoints : array, shape (draws, categories - 1), or None
+    parameters : mapping of str to array, shape (draws, ...)
+        Draws of the likelihood's parameters.
 
     Returns
     -------
@@ -220,12 +224,13 @@ def mean_of_block(
         The mean, with trials the expected successes, or the probabilities of ordered categories.
     """
     link = fit.spec.link
-    if cutpoints is not None:
-        return category_probabilities(link, block.eta, cutpoints, block.variance)
+    if fit.facts.categories:
+        return category_probabilities(link, block.eta, parameters["cutpoints"], block.variance)
     if block.variance is None:
         mean = response_mean(link, block.eta)
     else:
         mean = response_mean_over_normal(link, block.eta, block.variance)
+    mean = mean * fit.spec.family_record.mean_factor(parameters)
     return mean if trials is None else mean * trials[block.rows, None]
 
 

@@ -184,13 +184,12 @@ def _on_blocks[T](
     parameters = {
         item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters
     }
-    cutpoints = parameters["cutpoints"] if fit.facts.categories else None
 
     def make(block: PredictorBlock) -> T:
         if kind == "linear":
             values = block.eta
         elif kind == "mean":
-            values = mean_of_block(fit, block, rows.trials, cutpoints)
+            values = mean_of_block(fit, block, rows.trials, parameters)
         else:
             rng = np.random.default_rng([seed, block.rows.start])
             values = outcome_of_block(fit, block, rows.trials, parameters, rng)

@@ -234,7 +234,7 @@ def simulated_outcomes(
     drawn = family.simulate(
         rng,
         mean,
-        {**parameters, "link": link.name},  # type: ignore[dict-item]
+        {**parameters, "link": link.name},
         np.asarray(1 if trials is None else trials),
     ).astype(float)
     return drawn if trials is None else drawn / trials
@@ -245,8 +245,8 @@ def outcome_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and SD of every row's outcome given its linear predictor.
 
-    The variance is the dispersion (sigma^2, or 1) over the family's information; of ordered
-    outcomes it is that of the category's number, E Y = sum over k of P(Y >= k).
+    The variance is the family's; of ordered outcomes it is that of the category's number, E Y =
+    sum over k of P(Y >= k).
 
     Returns
     -------
@@ -265,10 +265,9 @@ def outcome_moments(
         # As far as the families' simulators go.
         mean = np.minimum(link.inverse(eta), 1e18)
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
-    variance = 1 / family.weight(mean, trials)
-    if family.level1:
-        variance = variance * draws.parameters[family.level1][:, None] ** 2
-    return mean, np.sqrt(variance)
+    parameters = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
+    variance = family.variance(mean, parameters, trials)
+    return mean * family.mean_factor(parameters), np.sqrt(variance)
 
 
 def members_of(grouping: UnitRows) -> sparse.csr_array:

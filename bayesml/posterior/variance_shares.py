@@ -14,7 +14,7 @@ from bayesml.quantities.partition import (
     VariancePartition,
     binary_partition,
     linear_partition,
-    poisson_partition,
+    log_link_partition,
     varying_variance,
 )
 from bayesml.records.facts import GroupingFacts
@@ -79,8 +79,8 @@ def variance_shares(
     if not facts.groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
     family, link = spec.family_record, spec.link_record
-    counts = family.response == "count" and link.name == "log"
-    latent = link.latent_variance is not None
+    counts = link.name == "log"
+    latent = spec.latent_variance is not None
     if scale not in SCALES:
         raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
     on_response = scale == "response" and latent
@@ -108,7 +108,9 @@ def variance_shares(
         if "membership" in cases:
             eta = eta[..., None]
         if counts:
-            found = poisson_partition(between, eta, containing)
+            found = log_link_partition(
+                between, eta, containing, *_variance_of_mean(fit, "membership" in cases)
+            )
         else:
             if "cutpoints" in fit.posterior:
                 cut = fit.posterior["cutpoints"].transpose("chain", "draw", "cutpoint")
@@ -127,17 +129,42 @@ def variance_shares(
             if facts.trials:
                 attrs["trials"] = "one trial"
     elif latent:
-        found = linear_partition(between, float(link.latent_variance or 0), containing)
+        found = linear_partition(between, float(spec.latent_variance or 0), containing)
     elif family.level1:
-        sigma = fit.posterior[family.level1].transpose("chain", "draw").values
-        level1 = sigma[..., None] if "membership" in cases else sigma
-        found = linear_partition(between, level1**2, containing)
+        parameters = parameter_draws_of(fit)
+        level1 = family.variance(np.zeros(between.shape[:2]), parameters, np.ones(1))
+        found = linear_partition(
+            between, level1[..., None] if "membership" in cases else level1, containing
+        )
     else:
         raise FitError(
             f"The family {quoted(family.name)} with link {quoted(link.name)} has no level-1 "
             "variance to compare with in this version. Use bml.variance_components(fit)."
         )
     return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
+
+
+def parameter_draws_of(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the draws of the likelihood's scalar parameters, shape (chains, draws)."""
+    return {
+        item.name: fit.posterior[item.name].transpose("chain", "draw").values
+        for item in fit.spec.family_record.parameters
+        if fit.posterior[item.name].ndim == 2
+    }
+
+
+def _variance_of_mean(fit: Fit, extended: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a and b of the variance a m + b m^2 of an outcome, and its mean over m.
+
+    All families with log link have such a variance: two values of m give a and b.
+    """
+    family = fit.spec.family_record
+    draws = parameter_draws_of(fit)
+    if extended:
+        draws = {name: values[..., None] for name, values in draws.items()}
+    one, two = (family.variance(np.array(m), draws, np.ones(1)) for m in (1.0, 2.0))
+    quadratic = (two - 2 * one) / 2
+    return one - quadratic, quadratic, family.mean_factor(draws)
 
 
 def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]:

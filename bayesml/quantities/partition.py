@@ -110,17 +110,25 @@ def linear_partition(
     return VariancePartition(shares, np.zeros_like(own), own, shares @ shared.T)
 
 
-def poisson_partition(
-    between: np.ndarray, eta: np.ndarray, containing: np.ndarray
+def log_link_partition(
+    between: np.ndarray,
+    eta: np.ndarray,
+    containing: np.ndarray,
+    linear: np.ndarray | float = 1.0,
+    quadratic: np.ndarray | float = 0.0,
+    factor: np.ndarray | float = 1.0,
 ) -> VariancePartition:
-    """Return the exact partition of a Poisson outcome with log link and normal random effects.
+    """Return the exact partition of an outcome with log link and normal random effects.
 
-    With S the sum of the variances s2 on the log scale, the mean is m = exp(eta + S / 2), level 1
-    has the variance m, and two rows have the covariance m^2 (exp(s2 of their common units) - 1).
-    The ICC of a grouping g whose containing groupings have the variance C is therefore
-    m^2 (exp(C + s2_g) - 1) / (m + m^2 (exp(S) - 1)), and its VPC is what g adds to the groupings
-    that contain it, m^2 exp(C) (exp(s2_g) - 1) over the same total. Crossed effects multiply:
-    what no grouping has alone is the interaction.
+    With S the sum of the variances s2 on the log scale, m = exp(eta + u) has the mean
+    M = exp(eta + S / 2). Given m the outcome has the mean f m and the variance a m + b m^2: a
+    Poisson outcome f = a = 1, b = 0, a negative binomial one b = 1 / shape. Level 1 has therefore
+    the variance a M + b M^2 exp(S), and two rows have the covariance
+    f^2 M^2 (exp(s2 of their common units) - 1). The ICC of a grouping g whose containing groupings
+    have the variance C is f^2 M^2 (exp(C + s2_g) - 1) over the total, level 1 plus
+    f^2 M^2 (exp(S) - 1), and its VPC is what g adds to the groupings that contain it,
+    f^2 M^2 exp(C) (exp(s2_g) - 1) over the total. Crossed effects multiply: what no grouping has
+    alone is the interaction.
 
     Stryhn, Sanchez, Morley, Booker & Dohoo (2006), Interpretation of variance parameters in
     multilevel Poisson regression models, 11th ISVEE. Leckie, Browne, Goldstein, Merlo & Austin
@@ -134,6 +142,8 @@ def poisson_partition(
         Linear predictor without random effects, with the offset.
     containing : array of bool, shape (groupings, groupings)
         ``containing[g, h]``: each unit of g lies in one unit of h.
+    linear, quadratic, factor : array, shape (...), or float
+        a, b and f.
 
     Returns
     -------
@@ -141,7 +151,7 @@ def poisson_partition(
 
     Examples
     --------
-    >>> found = poisson_partition(np.array([[np.log(2.0)]]), np.zeros(1), np.zeros((1, 1), bool))
+    >>> found = log_link_partition(np.array([[np.log(2.0)]]), np.zeros(1), np.zeros((1, 1), bool))
     >>> round(float(found.level1[0]), 4)  # m = sqrt(2): m / (m + m^2)
     0.4142
     """
@@ -149,8 +159,10 @@ def poisson_partition(
     whole = parts.sum(axis=-1)
     outer = parts @ np.asarray(containing, dtype=float).T
     with np.errstate(all="ignore"):
-        # All variances are divided by m^2 exp(S), so that none overflows: level 1 is 1 / (m e^S).
-        level1 = np.exp(-np.asarray(eta, dtype=float) - 1.5 * whole)
+        # All variances are divided by f^2 M^2 exp(S), so that none overflows: that of level 1 is
+        # a / (f^2 M exp(S)) + b / f^2.
+        level1 = linear * np.exp(-np.asarray(eta, dtype=float) - 1.5 * whole)
+        level1 = (level1 + quadratic) / np.square(factor)
         total = level1 - np.expm1(-whole)
         rest = whole[..., None] - outer - parts
         shares = -np.expm1(-parts) * np.exp(-rest) / total[..., None]

@@ -121,5 +121,5 @@ def level1_variance(
         With the parameter that is the level-1 SD, where the family has one.
     """
     if resolved.family.level1:
-        return draws[resolved.family.level1] ** 2
-    return resolved.spec.link_record.latent_variance
+        return resolved.family.variance(np.zeros(DRAWS), draws, np.ones(1))
+    return resolved.spec.latent_variance

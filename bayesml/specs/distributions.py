@@ -11,7 +11,7 @@ from scipy import stats
 
 from bayesml.errors import PriorError, did_you_mean, quoted
 
-Support = Literal["real", "positive", "correlation"]
+Support = Literal["real", "positive", "share", "correlation"]
 ArgumentKind = Literal["location", "scale", "shape", "bound"]
 
 
@@ -37,8 +37,8 @@ class Distribution:
         PyMC's name.
     arguments : tuple of Argument
         In the order in which a prior text gives them.
-    support : {"real", "positive", "correlation"}
-        Where the distribution lives.
+    support : {"real", "positive", "share", "correlation"}
+        Where the distribution lives; a share lies between 0 and 1.
     text : str
         PyMC code: argument names in braces, NAME for the variable's name, DIMS for its dims.
     frozen : callable or None
@@ -155,6 +155,13 @@ DISTRIBUTIONS = {
             "pt.sqrt(pm.InverseGamma(NAME, {alpha}, {beta}DIMS))",
             lambda alpha, beta: _RootInverseGamma(alpha, beta),
         ),
+        Distribution(
+            "Beta",
+            (Argument("alpha", "scale"), Argument("beta", "scale")),
+            "share",
+            "pm.Beta(NAME, {alpha}, {beta}DIMS)",
+            stats.beta,
+        ),
         Distribution("LKJ", (Argument("eta", "shape"),), "correlation", ""),
     )
 }
@@ -246,7 +253,7 @@ def parse_prior(text: str, support: Support, key: str = "prior") -> Prior:
         A distribution in PyMC's name with numbers in the documented order, or by name;
         ``"pc(U, alpha)"`` is the exponential prior with P(sd > U) = alpha (Simpson et al. 2017,
         doi:10.1214/16-STS576); ``"mlwin"`` is Gamma^-1(0.001, 0.001) on the variance.
-    support : {"real", "positive", "correlation"}
+    support : {"real", "positive", "share", "correlation"}
         What the parameter needs.
     key : str
         Prior key, for messages.

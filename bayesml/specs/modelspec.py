@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bayesml.errors import SpecError, listed, quoted
-from bayesml.specs.families import Family, family_named
+from bayesml.specs.families import family_named
+from bayesml.specs.family_records import Family
 from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
@@ -154,6 +155,11 @@ class ModelSpec:
     def link_record(self) -> Link:
         """The link's record."""
         return self.family_record.link(self.link)
+
+    @property
+    def latent_variance(self) -> float | None:
+        """Level-1 variance of the latent outcome, None for families that are not latent."""
+        return self.link_record.latent_variance if self.family_record.latent else None
 
     @property
     def prior_texts(self) -> Mapping[str, str]:

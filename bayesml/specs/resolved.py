@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bayesml.specs.distributions import Prior
-from bayesml.specs.families import Family
+from bayesml.specs.family_records import Family
 from bayesml.specs.modelspec import ModelSpec
 
 

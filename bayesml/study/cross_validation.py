@@ -19,9 +19,9 @@ from bayesml.posterior.likelihood_rows import (
     likelihood_rows,
 )
 from bayesml.posterior.predictive_scores import CrossValidation
-from bayesml.quantities.log_likelihoods import DENSITIES
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
+from bayesml.specs.families import family_named
 
 
 def kfold(
@@ -129,7 +129,7 @@ def kfold(
         by_unit=_by_unit(rows, model, pointwise, by),
         draws=number,
         mark=mark,
-        continuous=rows.family in DENSITIES,
+        continuous=not family_named(rows.family).discrete,
         folds=sha256(np.ascontiguousarray(fold_of_row)).hexdigest(),
         notes=tuple(notes),
     )

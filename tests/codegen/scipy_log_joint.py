@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from tests.family_rows import FAMILY_ROWS
+
 Row = Any  # a named tuple of DataFrame.itertuples
 
 
@@ -24,6 +26,7 @@ class Outcome:
     density: Callable[[Row, float, Mapping[str, np.ndarray]], float]
     location: Callable[[pd.DataFrame], float] | None
     scaled: bool = False
+    priors: Mapping[str, Callable[[float], Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,20 @@ for _link in ("logit", "probit"):
         "grade", {"family": "ordinal", "link": _link}, _ordinal(_link), None
     )
 
+for _row in FAMILY_ROWS:
+    # The first four families have rows of their own above, with 0/1 outcomes and exposures.
+    if _row.family not in ("gaussian", "binomial", "poisson"):
+        OUTCOMES[_row.name] = Outcome(
+            _row.column,
+            {"family": _row.family, "link": _row.link, **_row.options},
+            lambda row, eta, values, own=_row: float(
+                own.log_probability(getattr(row, own.column), eta, values, row.items)
+            ),
+            _row.location,
+            _row.scaled,
+            _row.priors,
+        )
+
 
 def effects_log_density(
     grouping: Members,
@@ -233,8 +250,10 @@ def log_joint(
     for label, coefficient in coefficients.items():
         if label != "Intercept":
             total += stats.norm.logpdf(coefficient, 0, 2.5 * spread / columns[label].std(ddof=1))
-    if outcome.scaled:
+    if outcome.scaled and not outcome.priors:
         total += half_student_t(float(values["sigma"]), 4, spread)
+    for name, prior in outcome.priors.items():
+        total += float(prior(spread).logpdf(float(values[name])))
     for grouping in groupings:
         z = np.array(
             [[term(row) for term in grouping.terms.values()] for row in table.itertuples()]

@@ -7,7 +7,7 @@ from scipy.special import expit, ndtr
 from bayesml.quantities.partition import (
     binary_partition,
     linear_partition,
-    poisson_partition,
+    log_link_partition,
     varying_variance,
 )
 
@@ -51,7 +51,7 @@ def test_no_variance_between_units_is_a_share_of_zero() -> None:
     found = linear_partition(np.zeros((4, 2)), np.full(4, 2.0), NESTED)
     assert (found.shares == 0).all()
     assert (found.level1 == 1).all()
-    counts = poisson_partition(np.zeros((4, 2)), np.zeros(4), NESTED)
+    counts = log_link_partition(np.zeros((4, 2)), np.zeros(4), NESTED)
     assert (counts.shares == 0).all()
     assert (counts.correlations == 0).all()
     assert (counts.level1 == 1).all()
@@ -89,7 +89,7 @@ def correlations() -> dict[str, float]:
 
 
 def test_shares_of_nested_counts_against_brute_force(correlations: dict[str, float]) -> None:
-    found = poisson_partition(VARIANCES, np.array(ETA), NESTED)
+    found = log_link_partition(VARIANCES, np.array(ETA), NESTED)
     assert found.correlations == pytest.approx(
         [correlations["both"], correlations["second"]], rel=0.01
     )
@@ -99,7 +99,7 @@ def test_shares_of_nested_counts_against_brute_force(correlations: dict[str, flo
 
 
 def test_shares_of_crossed_counts_against_brute_force(correlations: dict[str, float]) -> None:
-    found = poisson_partition(VARIANCES, np.array(ETA), APART)
+    found = log_link_partition(VARIANCES, np.array(ETA), APART)
     assert found.shares == pytest.approx([correlations["first"], correlations["second"]], rel=0.01)
     together = correlations["both"] - correlations["first"] - correlations["second"]
     # A difference of correlations: its error is that of the larger ones, not of itself.
@@ -110,7 +110,7 @@ def test_shares_of_crossed_counts_against_brute_force(correlations: dict[str, fl
 
 def test_counts_with_extreme_means_and_variances_do_not_overflow() -> None:
     between = np.array([[1.0], [1.0], [900.0]])
-    found = poisson_partition(between, np.array([-800.0, 800.0, 0.0]), APART[:1, :1])
+    found = log_link_partition(between, np.array([-800.0, 800.0, 0.0]), APART[:1, :1])
     # A mean of almost 0 is all level 1; a huge one, or a huge variance, is all between units.
     assert found.level1 == pytest.approx([1.0, 0.0, 0.0])
     assert found.shares[:, 0] == pytest.approx([0.0, 1.0, 1.0])
@@ -167,6 +167,6 @@ def test_binary_outcomes_without_variance_or_without_doubt() -> None:
 def test_rare_outcomes_keep_their_digits() -> None:
     # p is almost exp(eta + u): the shares of counts with the same tiny mean.
     between, eta = np.array([[0.3, 0.2]]), np.array([-12.0])
-    counts = poisson_partition(between, eta, NESTED)
+    counts = log_link_partition(between, eta, NESTED)
     found = binary_partition(between, eta, NESTED, expit)
     assert found.shares == pytest.approx(counts.shares, rel=1e-3)

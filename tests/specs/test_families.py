@@ -1,6 +1,6 @@
 """Every family's record against SciPy: simulated moments, information, links."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,24 +10,22 @@ from scipy import stats
 from bayesml.errors import SpecError
 from bayesml.specs.families import FAMILIES, family_named
 from bayesml.specs.links import LINKS
+from tests.family_rows import FAMILY_ROWS, ROWS
 
 DRAWS = 40_000
 
 # family, parameters, mean (ordinal: linear predictor), trials, SciPy's distribution
-SIMULATED: list[tuple[str, dict[str, Any], float, int, Any]] = [
-    ("gaussian", {"sigma": 2.0}, 1.5, 1, stats.norm(1.5, 2.0)),
-    ("binomial", {}, 0.3, 1, stats.bernoulli(0.3)),
-    ("binomial", {}, 0.3, 12, stats.binom(12, 0.3)),
-    ("poisson", {}, 3.7, 1, stats.poisson(3.7)),
-]
+# A mean on the response scale at which each family is tried out.
+_MEAN = {"binary": 0.3, "count": 3.7, "real": 1.5, "positive": 2.5, "unit": 0.3}
 
 
-@pytest.mark.parametrize(("family", "parameters", "mean", "trials", "expected"), SIMULATED)
-def test_simulated_outcomes_have_scipys_moments(
-    family: str, parameters: Mapping[str, Any], mean: float, trials: int, expected: Any
-) -> None:
-    rng = np.random.default_rng(4)
-    drawn = FAMILIES[family].simulate(rng, np.full(DRAWS, mean), parameters, np.full(DRAWS, trials))
+@pytest.mark.parametrize("name", ROWS)
+def test_simulated_outcomes_have_scipys_moments(name: str) -> None:
+    row, rng = ROWS[name], np.random.default_rng(4)
+    family = FAMILIES[row.family]
+    mean, trials = _MEAN[family.response], 12 if family.response == "binary" else 1
+    expected = row.distribution(mean, row.parameters, trials)
+    drawn = family.simulate(rng, np.full(DRAWS, mean), row.parameters, np.full(DRAWS, trials))
     mu, variance, kurtosis = (float(value) for value in expected.stats(moments="mvk"))
     # Four standard errors: of a mean sqrt(v / n), of a variance v sqrt((kurtosis + 2) / n).
     assert drawn.mean() == pytest.approx(mu, abs=4 * np.sqrt(variance / DRAWS))
@@ -59,30 +57,28 @@ def test_a_prior_may_ask_for_counts_beyond_what_numpy_draws() -> None:
     assert np.isfinite(drawn).all()
 
 
-@pytest.mark.parametrize(
-    ("family", "mean", "trials", "logpmf"),
-    [
-        ("gaussian", 0.4, 1, lambda y, mean: stats.norm.logpdf(y, mean)),
-        ("binomial", 0.4, 1, lambda y, mean: stats.bernoulli.logpmf(y, mean)),
-        ("binomial", 0.4, 7, lambda y, mean: stats.binom.logpmf(y, 7, mean)),
-        ("poisson", 2.4, 1, stats.poisson.logpmf),
-    ],
-)
-def test_weight_is_the_fisher_information_about_the_mean(
-    family: str, mean: float, trials: int, logpmf: Callable[..., Any]
-) -> None:
-    """The variance of the score, the derivative of SciPy's log density, over the outcomes."""
-    step = 1e-5
-    if family == "gaussian":
-        y = np.linspace(mean - 12, mean + 12, 200_001)
-        share = stats.norm.pdf(y, mean) * (y[1] - y[0])
-    else:
-        y = np.arange(200 if family == "poisson" else trials + 1)
-        share = np.exp(logpmf(y, mean))
-    score = (logpmf(y, mean + step) - logpmf(y, mean - step)) / (2 * step)
-    information = float((share * score**2).sum())
-    found = FAMILIES[family].weight(np.array([mean]), np.array([trials]))
-    assert float(found[0]) == pytest.approx(information, rel=1e-6)
+@pytest.mark.parametrize("name", ROWS)
+def test_mean_and_variance_are_scipys(name: str) -> None:
+    row = ROWS[name]
+    family = FAMILIES[row.family]
+    trials = 7 if family.response == "binary" else 1
+    for mean in (0.6 * _MEAN[family.response], _MEAN[family.response]):
+        mu, variance = row.distribution(mean, row.parameters, trials).stats(moments="mv")
+        found = family.variance(np.array([mean]), row.parameters, np.array([trials]))
+        # A binomial outcome is told as the share of successes.
+        assert float(found[0]) == pytest.approx(float(variance) / trials**2, rel=1e-10)
+        factor = np.broadcast_to(family.mean_factor(row.parameters), (1,))
+        assert mean * float(factor[0]) == pytest.approx(float(mu) / trials, rel=1e-10)
+
+
+def test_every_family_has_a_row() -> None:
+    rows = {(row.family, row.link) for row in FAMILY_ROWS}
+    assert rows == {
+        (family.name, link)
+        for family in FAMILIES.values()
+        if family.response != "ordered"
+        for link in family.links
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,8 +119,8 @@ def test_every_record_is_complete(family: str) -> None:
         ("normal", "Write 'gaussian'"),
         ("bernoulli", "Write 'binomial'"),
         ("possion", "Did you mean 'poisson'"),
-        (3, "Allowed: gaussian, binomial, poisson, ordinal"),
-        (["gaussian"], "Allowed: gaussian, binomial, poisson, ordinal"),
+        (3, f"Allowed: {', '.join(FAMILIES)}"),
+        (["gaussian"], f"Allowed: {', '.join(FAMILIES)}"),
         (None, "is unknown"),
     ],
 )

@@ -1,0 +1,140 @@
+"""The record of a family: everything that the toolkit knows of a likelihood."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from bayesml.errors import SpecError, quoted
+from bayesml.specs.distributions import Support
+from bayesml.specs.links import LINKS, Link
+
+ResponseKind = Literal["real", "positive", "unit", "binary", "count", "ordered"]
+
+# Draws of the likelihood's parameters by name; "link" is the name of the link.
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the likelihood other than its linear predictor.
+
+    Parameters
+    ----------
+    name : str
+        Name in the posterior and prior key.
+    support : {"real", "positive", "share"}
+        Where it lives; a share lies between 0 and 1.
+    default : str
+        Default prior; `{s}` stands for SD(y).
+    """
+
+    name: str
+    support: Support
+    default: str
+
+
+def _unscaled(parameters: Parameters) -> np.ndarray:
+    """Return 1: the inverse link of the linear predictor is the outcome's mean."""
+    return np.ones(1)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A likelihood.
+
+    Parameters
+    ----------
+    name : str
+        Name as users write it.
+    description : str
+        Its outcomes in a few words, for model files and tables.
+    links : tuple of str
+        Links that it may have, the default first.
+    response : {"real", "positive", "unit", "binary", "count", "ordered"}
+        What outcomes it takes; "unit" is between 0 and 1, without the ends.
+    likelihood : str
+        Template of the PyMC statement: `NAME` is the observed variable's name, `eta` the linear
+        predictor, `d` the data, parameters have their names; conditions on `link` and `trials`.
+    simulate : callable
+        ``simulate(rng, mean, parameters, trials)`` draws outcomes; `mean` is the inverse link of
+        the linear predictor, for ordered outcomes the linear predictor itself.
+    log_likelihood : callable
+        ``log_likelihood(link, y, eta, parameters)``: log density or probability of outcomes. Rows
+        stand on the second-last axis and draws on the last one; further axes of `eta` (nodes of a
+        quadrature) come first. `parameters` holds ``trials`` where there are some, and ``lower``
+        and ``upper`` in place of cutpoints.
+    variance : callable
+        ``variance(mean, parameters, trials)``: variance of the outcome, of the share of successes
+        where there are trials. Not used for ordered outcomes.
+    example : str
+        NumPy statement that draws `y` from `eta` in a standalone script; `{mean}` stands for the
+        inverse link of `eta`, `{trials}` for the number of trials.
+    equation : str
+        LaTeX of the outcome's distribution; `{mean}` stands for the inverse link of the linear
+        predictor, `{trials}` for the number of trials. Empty for ordered outcomes.
+    parameters : tuple of Parameter
+        Further parameters.
+    intercept : bool
+        Whether it has an intercept; ordered outcomes have cutpoints instead.
+    functions : mapping
+        Code that the likelihood calls, a text per link, placed above `build` in the source.
+    scaled : bool
+        Whether default priors scale with SD(y).
+    level1 : str
+        Name of the parameter that sets the level-1 SD, empty where the level-1 variance is fixed
+        by the link or depends on the mean.
+    latent : bool
+        Whether the outcome is a latent variable cut at thresholds, whose level-1 variance the link
+        fixes.
+    mean_factor : callable
+        ``mean_factor(parameters)``: the mean of the outcome over the inverse link of the linear
+        predictor; below 1 for zero-inflated counts.
+    correlated_residuals : bool
+        Whether residuals on the outcome's scale may be correlated within a unit.
+    aliases : tuple of str
+        Names in other software, for hints.
+    """
+
+    name: str
+    description: str
+    links: tuple[str, ...]
+    response: ResponseKind
+    likelihood: str
+    simulate: Callable[[np.random.Generator, np.ndarray, Parameters, np.ndarray], np.ndarray]
+    log_likelihood: Callable[[str, np.ndarray, np.ndarray, Parameters], np.ndarray]
+    variance: Callable[[np.ndarray, Parameters, np.ndarray], np.ndarray]
+    example: str
+    equation: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    intercept: bool = True
+    functions: Mapping[str, str] = field(default_factory=dict)
+    scaled: bool = False
+    level1: str = ""
+    latent: bool = False
+    mean_factor: Callable[[Parameters], np.ndarray] = _unscaled
+    correlated_residuals: bool = False
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def discrete(self) -> bool:
+        """Whether outcomes have probabilities; the others have densities."""
+        return self.response in ("binary", "count", "ordered")
+
+    def link(self, name: str = "") -> Link:
+        """Return the link of this name, or the default link.
+
+        Raises
+        ------
+        SpecError
+            The family has no such link.
+        """
+        if not name:
+            return LINKS[self.links[0]]
+        if name not in self.links:
+            raise SpecError(
+                f"The family {quoted(self.name)} has no link {quoted(name)}. "
+                f"Allowed: {', '.join(self.links)}."
+            )
+        return LINKS[name]
