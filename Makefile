@@ -13,10 +13,10 @@ demo: venv ## fit a model to a table and write a report
 	@.venv/bin/bayesml demo
 
 test: lint ## check the code and run the tests, but for the slow ones
-	@$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
+	@$(PY) -m pytest -m "not slow" -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-all: lint ## check the code and run every test
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 bench: venv-bench ## compare with Bambi, in an environment of its own
 	@PATH="$$PWD/.venv-bench/bin:$$PATH" benchmarks/run

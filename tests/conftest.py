@@ -22,6 +22,18 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+# Files that take minutes: they come first, so that two workers end at about the same time.
+LONG = ("test_reference.py", "test_notebooks.py", "test_templates.py", "test_engines_agree.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker, where they share fits, but for reference models."""
+    for item in items:
+        apart = item.path.name == "test_reference.py"
+        item.add_marker(pytest.mark.xdist_group(item.nodeid if apart else str(item.path)))
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(scope="session")
 def fake_fit() -> "Callable[..., Fit]":
     """Return a function that makes a fit without sampling, from draws that the caller chooses.
