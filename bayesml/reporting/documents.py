@@ -13,6 +13,7 @@ from bayesml.quantities.intervals import checked_prob
 from bayesml.records.fits import Fit
 from bayesml.reporting.check_sections import checks_section
 from bayesml.reporting.estimates import FormattedTable
+from bayesml.reporting.measure_sections import measures_section
 from bayesml.reporting.pictures import equation_picture
 from bayesml.reporting.sections import (
     CaptionedTable,
@@ -40,6 +41,7 @@ _CONTENTS = (
     ("coefficients", "Coefficients"),
     ("variances", "Variance components"),
     ("partition", "Shares of the variance"),
+    ("measures", "Explained variance"),
     ("units", "Units"),
     ("checks", "Model checks"),
     ("chains", "Chains"),
@@ -53,6 +55,8 @@ _REFERENCES = (
     "Bayesian Analysis 16(2), 667-718. doi:10.1214/20-BA1221",
     "Variance partition: Goldstein, Browne & Rasbash (2002), Understanding Statistics 1(4), "
     "223-231. doi:10.1207/S15328031US0104_02",
+    "R2: Nakagawa & Schielzeth (2013), Methods in Ecology and Evolution 4, 133-142. "
+    "doi:10.1111/j.2041-210x.2012.00261.x",
     "Posterior predictive checks: Gelman, Meng & Stern (1996), Statistica Sinica 6, 733-760; with "
     "new units: Marshall & Spiegelhalter (2007), Bayesian Analysis 2(2), 409-444. "
     "doi:10.1214/07-BA218",
@@ -63,10 +67,10 @@ def report(fit: Fit, path: str | Path = "report.html", prob: float = 0.89) -> Pa
     """Write a fit as one HTML page that needs no other file and no network.
 
     The page says first whether the draws can be trusted; then come the data, the coefficients, the
-    variance components, VPC and ICC, plots of units, posterior predictive checks, chains, priors,
-    the equation, the PyMC code, and a text for a methods section. Everything comes from the fit; no
-    table is needed. Only the checks need the fit's rows: without them (``save(data=False)``) the
-    page says so.
+    variance components, VPC and ICC, R2 and median ratios, plots of units, posterior predictive
+    checks, chains, priors, the equation, the PyMC code, and a text for a methods section.
+    Everything comes from the fit; no table is needed. Only R2 and the checks need the fit's rows:
+    without them (``save(data=False)``) the page says so.
 
     Parameters
     ----------
@@ -132,6 +136,7 @@ def page(fit: Fit, prob: float) -> str:
             coefficients=coefficients_section(fit, prob),
             variances=variances_section(fit, prob),
             partition=partition_section(fit, prob),
+            measures=measures_section(fit, prob),
             units=units,
             checks=checks_section(fit, prob),
             chains=chains_section(fit),
