@@ -23,6 +23,7 @@ _MODULE_OF = {
     "list_datasets": "bayesml.datasets",
     "read_table": "bayesml.tables",
     "describe": "bayesml.tables",
+    "within_between": "bayesml.tables",
     # models
     "two_level": "bayesml.records.builders",
     "three_level": "bayesml.records.builders",
@@ -166,6 +167,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.study.cross_validation import kfold as kfold
     from bayesml.tables import describe as describe
     from bayesml.tables import read_table as read_table
+    from bayesml.tables import within_between as within_between
 
 
 def __getattr__(name: str) -> object:

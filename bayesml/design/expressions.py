@@ -30,6 +30,9 @@ ELEMENTWISE: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "tan": np.tan,
 }
 
+# Of several arguments: `pmax(week - 3, 0)` is 0 up to week 3 and counts the weeks from there.
+PARALLEL: Mapping[str, Callable[..., np.ndarray]] = {"pmax": np.maximum, "pmin": np.minimum}
+
 _OPERATORS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "+": np.add,
     "-": np.subtract,
@@ -83,8 +86,10 @@ def evaluate(node: Node, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         case Call(function, (argument,), ()) if function in ELEMENTWISE:
             with np.errstate(all="ignore"):
                 return ELEMENTWISE[function](evaluate(argument, columns))
+        case Call(function, (first, second), ()) if function in PARALLEL:
+            return PARALLEL[function](evaluate(first, columns), evaluate(second, columns))
         case _:
             raise FormulaError(
                 f"{unparse(node)} cannot be computed row by row. Allowed here: arithmetic and "
-                f"{', '.join(ELEMENTWISE)}."
+                f"{', '.join([*ELEMENTWISE, *PARALLEL])}."
             )

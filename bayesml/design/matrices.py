@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.columns import LARGEST
-from bayesml.design.expressions import ELEMENTWISE
+from bayesml.design.expressions import ELEMENTWISE, PARALLEL
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import FormulaError, SpecError, TableError, listed, quoted
 from bayesml.specs.formulas import parse_terms
@@ -222,7 +222,7 @@ def _context() -> dict[str, Any]:
     splines = {
         name: transforms.TRANSFORMS[name] for name in ("bs", "cr", "center", "poly", "scale")
     }
-    return {**ELEMENTWISE, **splines, "pi": np.pi}
+    return {**ELEMENTWISE, **PARALLEL, **splines, "pi": np.pi}
 
 
 def _rename(

@@ -307,10 +307,15 @@ def scale_words(shares: pd.DataFrame) -> str:
     if not at:
         return words
     values = ", ".join(
-        f"{name} = {value if isinstance(value, str) else f'{value:.3g}'}"
+        f"{name} = {value if isinstance(value, str) else f'{_without_rounding(value):.3g}'}"
         for name, value in at.items()
     )
     return f"{words} They depend on covariates and hold at {values}."
+
+
+def _without_rounding(value: float) -> float:
+    """Return 0 for the mean of a centred column, which rounding leaves a little beside it."""
+    return 0.0 if abs(value) < 1e-12 else value
 
 
 def units_section(fit: Fit, prob: float) -> Section:

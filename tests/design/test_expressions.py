@@ -28,6 +28,7 @@ W = np.array([2.0, -3.0, 0.25])
         ("x^2^3", X**8),
         ("x ** -1", 1 / X),
         ("I(x^2) + log(x * 2)", X**2 + np.log(2 * X)),
+        ("pmax(x - 1, 0) + pmin(x, 2)", np.maximum(X - 1, 0) + np.minimum(X, 2)),
         ("log2(x) + log10(x) + log1p(x)", np.log2(X) + np.log10(X) + np.log1p(X)),
         ("exp(x) + sqrt(x) + abs(w)", np.exp(X) + np.sqrt(X) + np.abs(W)),
         ("sin(x) * cos(w) - tan(x)", np.sin(X) * np.cos(W) - np.tan(X)),
