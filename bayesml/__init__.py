@@ -24,6 +24,7 @@ _MODULE_OF = {
     "read_table": "bayesml.tables",
     "describe": "bayesml.tables",
     "within_between": "bayesml.tables",
+    "person_period": "bayesml.tables.person_periods",
     # models
     "two_level": "bayesml.records.builders",
     "three_level": "bayesml.records.builders",
@@ -49,6 +50,10 @@ _MODULE_OF = {
     "icc": "bayesml.posterior.partition",
     "median_odds_ratio": "bayesml.posterior.median_ratios",
     "median_rate_ratio": "bayesml.posterior.median_ratios",
+    "median_hazard_ratio": "bayesml.posterior.hazard_ratios",
+    "hazard_ratio": "bayesml.posterior.hazard_ratios",
+    "survival": "bayesml.posterior.survival_curves",
+    "median_survival": "bayesml.posterior.survival_curves",
     "design_effect": "bayesml.posterior.group_measures",
     "reliability": "bayesml.posterior.group_measures",
     "r2": "bayesml.posterior.explained_variance",
@@ -116,6 +121,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.group_influence import influence as influence
     from bayesml.posterior.group_measures import design_effect as design_effect
     from bayesml.posterior.group_measures import reliability as reliability
+    from bayesml.posterior.hazard_ratios import hazard_ratio as hazard_ratio
+    from bayesml.posterior.hazard_ratios import median_hazard_ratio as median_hazard_ratio
     from bayesml.posterior.hypotheses import hypothesis as hypothesis
     from bayesml.posterior.interactions import simple_slopes as simple_slopes
     from bayesml.posterior.leave_group_out import logo as logo
@@ -142,6 +149,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.significance_regions import SignificanceRegion as SignificanceRegion
     from bayesml.posterior.significance_regions import significance_region as significance_region
     from bayesml.posterior.summaries import summary as summary
+    from bayesml.posterior.survival_curves import median_survival as median_survival
+    from bayesml.posterior.survival_curves import survival as survival
     from bayesml.posterior.unit_comparisons import comparative_intervals as comparative_intervals
     from bayesml.posterior.unit_comparisons import compare_units as compare_units
     from bayesml.posterior.unit_effects import group_coefficients as group_coefficients
@@ -168,6 +177,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.tables import describe as describe
     from bayesml.tables import read_table as read_table
     from bayesml.tables import within_between as within_between
+    from bayesml.tables.person_periods import person_period as person_period
 
 
 def __getattr__(name: str) -> object:

@@ -84,6 +84,28 @@ def _negative_binomial(mean: Any, parameters: Mapping[str, Any], trials: Any) ->
     return stats.nbinom(shape, shape / (shape + mean))
 
 
+def _weibull(mean: Any, parameters: Mapping[str, Any], trials: Any) -> Any:
+    shape = parameters["shape"]
+    return stats.weibull_min(shape, scale=mean / special.gamma(1 + 1 / shape))
+
+
+# Durations by the inverse link of their linear predictor, a mean or a median.
+DURATIONS: dict[str, Callable[[Any, Mapping[str, Any], Any], Any]] = {
+    "exponential": lambda mean, parameters, trials: stats.expon(scale=mean),
+    "weibull": _weibull,
+    "loglogistic": lambda mean, parameters, trials: stats.fisk(parameters["shape"], scale=mean),
+}
+# A log-logistic duration has a kurtosis from a shape of 4 on.
+_DURATION_PARAMETERS = {
+    "exponential": {},
+    "weibull": {"shape": 1.4},
+    "loglogistic": {"shape": 6.0},
+}
+_DURATION_PRIORS: dict[str, Callable[[float], Any]] = {
+    "shape": lambda s: stats.gamma(2),
+}
+
+
 FAMILY_ROWS = (
     FamilyRow(
         "gaussian",
@@ -127,6 +149,18 @@ FAMILY_ROWS = (
         _negative_binomial,
         _log_rate,
         {"shape": lambda s: stats.invgamma(0.4, scale=0.3)},
+    ),
+    *(
+        FamilyRow(
+            family,
+            "log",
+            "wait",
+            parameters,
+            DURATIONS[family],
+            lambda table: float(np.log(table["wait"].mean())),
+            {name: _DURATION_PRIORS[name] for name in parameters},
+        )
+        for family, parameters in _DURATION_PARAMETERS.items()
     ),
 )
 ROWS = {row.name: row for row in FAMILY_ROWS}

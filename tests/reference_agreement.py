@@ -313,6 +313,30 @@ ENTRIES: Mapping[str, Entry] = {
         {},
         source="brms_posteriors.json",
     ),
+    "brms_kidney_weibull": Entry(
+        _two_level(
+            "kidney",
+            "surv(time, status) ~ age + sex",
+            "id",
+            family="weibull",
+            priors={
+                "beta": "Normal(0, 2.5)",
+                "Intercept": "Normal(0, 5)",
+                "sd": "HalfStudentT(4, 1)",
+                "shape": "Gamma(2, 1)",
+            },
+        ),
+        {
+            "b_Intercept": "beta[Intercept]",
+            "b_age": "beta[age]",
+            "b_sex": "beta[sex]",
+            "sd_id__Intercept": "sd_id[Intercept]",
+            "shape": "shape",
+        },
+        {},
+        source="brms_posteriors.json",
+        fast=True,
+    ),
 }
 
 
@@ -343,8 +367,9 @@ def scalar_draws(fit: bml.Fit) -> dict[str, np.ndarray]:
         if variable in posterior:
             for item in posterior[dim].values:
                 labels[f"{variable}[{item}]"] = posterior[variable].sel({dim: item}).values
-    if "sigma" in posterior:
-        labels["sigma"] = posterior["sigma"].values
+    for name in ("sigma", "shape"):
+        if name in posterior:
+            labels[name] = posterior[name].values
     for grouping in fit.facts.groupings:
         sd, corr = (posterior.get(f"{kind}_{grouping.identifier}") for kind in ("sd", "corr"))
         for i, term in enumerate(grouping.terms):

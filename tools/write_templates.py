@@ -3,6 +3,7 @@
 Run it with `make templates`; a test compares the files with what this writes.
 """
 
+import textwrap
 from pathlib import Path
 
 from bayesml.codegen.examples import example_source
@@ -43,7 +44,7 @@ array is made: replace it by your own table. `bayesml code model.toml table.csv 
 writes the arrays of a table, and `python two_level_gaussian.py arrays.npz` reads them, provided
 that the model is the script's.
 
-The families are {families}. All files are written by `make templates`.
+{families}
 """
 
 
@@ -60,7 +61,8 @@ def template_files() -> dict[str, str]:
             files[f"{structure}_{family}.py"] = render(
                 resolved, example=example_source(resolved), note=WITHOUT_TABLE
             )
-    families = ", ".join(FAMILIES)
+    words = f"The families are {', '.join(FAMILIES)}. All files are written by `make templates`."
+    families = "\n".join(textwrap.wrap(words, 100, break_on_hyphens=False))
     files["README.md"] = README.format(rows="\n".join(rows), families=families)
     return files
 

@@ -6,7 +6,9 @@ put into a paper and drawn without LaTeX.
 
 from collections.abc import Sequence
 
+from bayesml.specs.censoring import ENTRY
 from bayesml.specs.distributions import Prior
+from bayesml.specs.parsing import unparse
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 _PER_LINE = 4
@@ -97,7 +99,7 @@ def latex_text(label: str) -> str:
 
 def _likelihood(resolved: ResolvedSpec) -> list[str]:
     spec = resolved.spec
-    outcome = rf"{latex_text(spec.response)}_{{i}}"
+    outcome = rf"{latex_text(spec.response_label)}_{{i}}"
     kind = resolved.family.response
     if kind == "ordered":
         below = _LINKS[spec.link].format(rf"\Pr({outcome} \leq c)")
@@ -110,7 +112,23 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
         trials = str(spec.trials)
     elif spec.trials is not None:
         trials = rf"{latex_text(spec.trials)}_{{i}}"
-    return [rf"{outcome} &\sim {resolved.family.equation.format(mean=_MEANS[kind], trials=trials)}"]
+    distribution = resolved.family.equation.format(mean=_MEANS[kind], trials=trials)
+    return [rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
+
+
+def _known_part(resolved: ResolvedSpec) -> str:
+    """Return what is known of durations that were not observed whole."""
+    call = resolved.spec.durations
+    words = ""
+    if call is None:
+        return words
+    if call.status is not None and resolved.censored:
+        status = latex_text(unparse(call.status, expression=True))
+        words += rf",\quad \text{{{call.kind}-censored where }} {status}_{{i}} = 0"
+    if call.entry is not None and ENTRY in resolved.bounds:
+        entry = latex_text(unparse(call.entry, expression=True))
+        words += rf",\quad \text{{given more than }} {entry}_{{i}}"
+    return words
 
 
 def _up_to(last: int) -> str:

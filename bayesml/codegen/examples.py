@@ -14,6 +14,7 @@ from math import ceil
 import numpy as np
 
 from bayesml.codegen.rendering import plain, rendering_environment
+from bayesml.specs.censoring import ENTRY, INTERVAL, LEFT, RIGHT
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
@@ -249,7 +250,39 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
         ]
     if kind == "unit":
         return [drawn, "share = y.mean()"]
+    if resolved.bounds:
+        return [drawn, *_partly_known(resolved)]
     return [drawn, *(["s = y.std(ddof=1)"] if resolved.family.scaled else [])]
+
+
+def _partly_known(resolved: ResolvedSpec) -> list[str]:
+    """Return the lines that leave of durations what a study observes of them."""
+    lines = []
+    if INTERVAL in resolved.censored:
+        lines += [
+            "# Visits in between: a duration ended after one of them, and before the next one",
+            "width = np.median(y) / 3",
+            "upper_bound = width * np.ceil(y / width)",
+            "censoring = np.full(obs.size, 3)",
+            "y = np.maximum(upper_bound - width, 0.01 * width)",
+        ]
+    elif RIGHT in resolved.censored:
+        lines += [
+            "# Some are still going on when they are last seen: 1 ended, 0 censored",
+            "last_seen = np.median(y) * rng.uniform(0.2, 3.0, size=obs.size)",
+            "censoring = (y <= last_seen).astype(int)",
+            "y = np.minimum(y, last_seen)",
+        ]
+    elif LEFT in resolved.censored:
+        lines += [
+            "# Some had ended when they were first seen: 1 ended later, 2 had ended",
+            "first_seen = np.median(y) * rng.uniform(0.1, 1.0, size=obs.size)",
+            "censoring = np.where(y < first_seen, 2, 1)",
+            "y = np.maximum(y, first_seen)",
+        ]
+    if ENTRY in resolved.bounds:
+        lines.append("entry_time = np.zeros(obs.size)  # all were there from the start")
+    return lines
 
 
 def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
@@ -260,6 +293,7 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
         pairs.append(("x", "x"))
     for name, given in (("offset", resolved.offset), ("trials", resolved.trials)):
         pairs += [(name, name)] if given else []
+    pairs += [(name, name) for name in resolved.bounds]
     by_name = {place.grouping.identifier: place for place in places}
     for grouping in resolved.groupings:
         name = grouping.identifier
@@ -283,6 +317,10 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
     shifted = " - offset.mean()" if resolved.offset else ""
     total = "exposure.sum()" if resolved.spec.exposure is not None else "np.exp(offset).sum()"
     rate = f"np.log(y.sum() / {total})" if resolved.offset else "np.log(y.mean())"
+    if resolved.bounds:
+        time = "(y * np.exp(-offset)).sum()" if resolved.offset else "y.sum()"
+        ended = "(censoring != 0).sum()" if resolved.censored else "obs.size"
+        rate = f"np.log({time} / {ended})"
     share_location = _FORWARD.get(resolved.spec.link, "") + shifted
     location = {
         "real": f"y.mean(){shifted}",

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bayesml.codegen.layout import LINE, tidy
+from bayesml.specs.censoring import duration_functions
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
@@ -162,10 +163,20 @@ def _response(resolved: ResolvedSpec) -> str:
         if statement.derived:
             code = f'pm.Deterministic("{parameter.name}", {code})'
         lines.append(f"{parameter.name} = {code}")
-    template = rendering_environment().from_string(resolved.family.likelihood)
+    template = rendering_environment().from_string(_likelihood(resolved))
     statement_text = template.render(trials=resolved.trials, link=resolved.spec.link)
     lines.append(statement_text.replace("NAME", f'"{resolved.response}"', 1))
     return "\n".join(lines)
+
+
+def _likelihood(resolved: ResolvedSpec) -> str:
+    """Return the family's statement; of rows that are not durations observed whole another one."""
+    if not resolved.bounds:
+        return resolved.family.likelihood
+    names = [parameter.name for parameter in resolved.family.parameters]
+    known = [f'd["{name}"]' for name in resolved.bounds]
+    arguments = ", ".join(["NAME", "eta", *names, *known])
+    return f'pm.CustomDist({arguments}, logp=log_duration, observed=d["y"], dims="obs")'
 
 
 def _cutpoints(resolved: ResolvedSpec) -> str:
@@ -181,6 +192,10 @@ def _cutpoints(resolved: ResolvedSpec) -> str:
 
 def _functions(resolved: ResolvedSpec) -> str:
     text = resolved.family.functions.get(resolved.spec.link, "")
+    durations = resolved.family.durations
+    if resolved.bounds and durations is not None:
+        names = tuple(parameter.name for parameter in resolved.family.parameters)
+        text = duration_functions(durations, names, resolved.bounds, resolved.censored)
     return f"\n{text}\n" if text else "\n"
 
 

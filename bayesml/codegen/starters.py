@@ -3,6 +3,7 @@
 Five pieces for the structures, and what the record of a family says; a text is one of each.
 """
 
+import textwrap
 from pathlib import Path
 
 from bayesml.errors import SpecError, did_you_mean, quoted
@@ -45,6 +46,12 @@ exposure = "exposure"
 categories = ["very low", "low", "high", "very high"]
 """,
 }
+
+_DURATIONS = """\
+# surv(time, status): a status of 1 is a duration that ended, 0 one that was still going on when it
+# was last seen. surv(entry, time, status) has delayed entry, surv(lower, upper, kind="interval")
+# durations between two times. Write the column alone where every duration was observed whole.
+"""
 
 _TERMS = """\
 # What varies over the units: 1 is the intercept, x the coefficient of x. Terms in one entry are
@@ -211,7 +218,9 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
     head = _HEAD.format(
         title=title,
         structure=structure,
-        formula=formula,
+        formula=formula.replace("response", "surv(response, status)")
+        if FAMILIES[family].durations
+        else formula,
         time=f"{time}\n" if time else "",
         family=_family_lines(FAMILIES[family]),
     )
@@ -243,13 +252,15 @@ family = "{family.name}"
 # The link: {words}.
 link = "{links[0]}"
 """
-    options = _OPTIONS.get(family.response, "")
+    options = _DURATIONS if family.durations else _OPTIONS.get(family.response, "")
     if family.name == next(iter(FAMILIES)):
         others = ", ".join(list(FAMILIES)[1:])
-        options = (
-            f"# Other families: {others};\n"
-            "# `bayesml new STRUCTURE --family NAME` shows what each may have.\n"
+        words = (
+            f"Other families: {others}; `bayesml new STRUCTURE --family NAME` shows what each may "
+            "have."
         )
+        lines_of = textwrap.wrap(words, 98, break_on_hyphens=False)
+        options = "".join(f"# {line}\n" for line in lines_of)
     return lines + options
 
 

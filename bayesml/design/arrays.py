@@ -37,6 +37,7 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         data["offset"] = design.offset
     if design.response.trials is not None:
         data["trials"] = design.response.trials
+    data |= {name: np.array(value) for name, value in design.response.bounds.items()}
     weights = design_centres(design, resolved.groupings)
     position = {item.identifier: number for number, item in enumerate(resolved.groupings)}
     for part, grouping, centre, reliability in zip(

@@ -7,6 +7,7 @@ import numpy as np
 
 from bayesml.design.responses import Response
 from bayesml.errors import PriorError, did_you_mean, listed, quoted
+from bayesml.specs.censoring import CENSORING, ENTRY, RIGHT
 from bayesml.specs.distributions import Prior, Support, parse_prior
 from bayesml.specs.modelspec import ModelSpec
 
@@ -31,7 +32,8 @@ def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | No
     """Return the outcome's scale and its location on the link scale.
 
     The location is mean(y), or the link of sum(y) / sum(trials) or sum(y) / sum(exp(offset)) or,
-    between 0 and 1, of mean(y), clipped so that an outcome of all zeros or ones stays finite.
+    between 0 and 1, of mean(y), clipped so that an outcome of all zeros or ones stays finite. Of
+    censored durations it is the log of the time under observation over the number that ended.
     """
     family = spec.family_record
     values = response.values.astype(float)
@@ -43,6 +45,12 @@ def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | No
         location = float(spec.link_record.forward(np.asarray(share)))
         if offset is not None:
             location -= float(offset.mean())
+    elif ENTRY in response.bounds or CENSORING in response.bounds:
+        # Time under observation over the number that ended: the mean of constant hazards.
+        ended = response.bounds.get(CENSORING, np.ones(len(values))) != RIGHT
+        time = values - response.bounds.get(ENTRY, 0.0)
+        scale = 1.0 if offset is None else np.exp(-offset)
+        location = float(np.log((time * scale).sum() / max(int(ended.sum()), 1)))
     elif family.response in ("count", "positive"):
         exposure = float(np.exp(offset).sum()) if offset is not None else float(len(values))
         # Counts may all be 0; positive numbers may be as small as their unit makes them.

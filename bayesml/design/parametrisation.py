@@ -14,6 +14,7 @@ import numpy as np
 
 from bayesml.design.responses import Response
 from bayesml.design.units import Units
+from bayesml.specs.censoring import CENSORING, RIGHT
 from bayesml.specs.modelspec import ModelSpec
 
 ROUNDS = 40
@@ -169,6 +170,9 @@ def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | N
     else:
         latent = y - shift
     constant = np.full_like(y, 1 / _spread(np.var(latent), latent))
+    if CENSORING in response.bounds:
+        # Durations that have not ended say little: as if each row said its share.
+        constant *= (response.bounds[CENSORING] != RIGHT).mean()
     return Working(latent, lambda eta: (latent, constant), False)
 
 

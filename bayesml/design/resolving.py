@@ -30,7 +30,7 @@ from bayesml.design.parametrisation import (
     reliabilities,
     working_response,
 )
-from bayesml.design.responses import Response, find_response, response_columns
+from bayesml.design.responses import Response, bound_columns, find_response, response_columns
 from bayesml.design.rows import RowsUsed, numeric_column, row_list, rows_used
 from bayesml.design.units import Units, find_units
 from bayesml.errors import PriorError, SpecError, TableError, quoted
@@ -124,7 +124,8 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         )
     columns = _columns(spec)
     plain = plain_frame(table, columns)
-    rows = rows_used(plain, [name for name, role in columns.items() if role != "grouping"])
+    optional = {*bound_columns(spec), *(n for n, role in columns.items() if role == "grouping")}
+    rows = rows_used(plain, [name for name in columns if name not in optional])
     frame, positions = rows.frame, rows.positions
     response = find_response(spec, frame, positions)
     check_baseline(spec)
@@ -289,7 +290,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     family = spec.family_record
     intercept = "Intercept" in design.fixed.labels
     slopes = [label for label in design.fixed.labels if label != "Intercept"]
-    names, response_name = assign_identifiers([g.name for g in spec.groupings], spec.response)
+    names, response_name = assign_identifiers([g.name for g in spec.groupings], spec.response_label)
     scales = response_scales(spec, design.response, design.offset)
     keys = prior_keys(
         spec,
@@ -330,6 +331,8 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         trials=design.response.trials is not None,
         offset=design.offset is not None,
         categories=tuple(str(category) for category in design.response.categories),
+        bounds=tuple(design.response.bounds),
+        censored=design.response.censored,
     )
 
 

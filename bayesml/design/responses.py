@@ -1,5 +1,6 @@
 """The outcome column as numbers that the family takes, checked before anything compiles."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.columns import LARGEST, SMALLEST
+from bayesml.design.durations import duration_rows
 from bayesml.design.expressions import evaluate
 from bayesml.design.matrices import column_levels, is_categorical
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import SpecError, TableError, listed, quoted
+from bayesml.specs.censoring import CENSORING, ENDED
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import Call, Name, Node, column_names, parse
 
@@ -32,12 +35,21 @@ class Response:
         Categories of an ordered outcome, lowest first.
     notes : tuple of str
         What the reader must know.
+    bounds : mapping of str to array, shape (rows,)
+        What is known of durations that were not observed whole, see `DurationRows`.
     """
 
     values: np.ndarray
     trials: np.ndarray | None = None
     categories: tuple[Any, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def censored(self) -> tuple[int, ...]:
+        """The codes of censoring that occur; empty where every duration ended."""
+        codes = np.unique(self.bounds.get(CENSORING, np.empty(0, dtype=int)))
+        return tuple(int(code) for code in codes if code != ENDED)
 
 
 def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Response:
@@ -53,6 +65,11 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
         return _binary(spec, frame, positions)
     if kind == "ordered":
         return _ordered(spec, frame, positions)
+    if spec.durations is not None:
+        found = duration_rows(spec.durations, frame, positions)
+        if np.ptp(found.values) < SMALLEST and not found.bounds:
+            raise _constant(spec, found.values[0])
+        return Response(found.values, bounds=found.bounds)
     values = _numbers(spec, parse(spec.response), frame, positions)
     if kind == "count":
         _support(
@@ -74,11 +91,20 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
         inside = (values >= SMALLEST) & (values <= 1 - np.finfo(float).eps)
         _support(spec, values, inside, positions, "numbers between 0 and 1, without the ends")
     if np.ptp(values) < SMALLEST:
-        raise TableError(
-            f"The outcome {quoted(spec.response)} has the value {values[0]:g} in every row. "
-            "There is nothing to model."
-        )
+        raise _constant(spec, values[0])
     return Response(values)
+
+
+def _constant(spec: ModelSpec, value: float) -> TableError:
+    return TableError(
+        f"The outcome {quoted(spec.response_label)} has the value {value:g} in every row. "
+        "There is nothing to model."
+    )
+
+
+def bound_columns(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the columns of the outcome that may be empty: open bounds of intervals."""
+    return () if spec.durations is None else spec.durations.bounds
 
 
 def response_columns(spec: ModelSpec) -> list[str]:

@@ -44,6 +44,7 @@ def design_of_rows(
             response,
             values=response.values[kept],
             trials=None if response.trials is None else response.trials[kept],
+            bounds={name: value[kept] for name, value in response.bounds.items()},
         ),
         fixed=replace(design.fixed, values=design.fixed.values[kept]),
         varying=tuple(part for part, _ in pairs),

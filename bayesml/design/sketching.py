@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesml.design.resolving import build_design, resolve
 from bayesml.errors import SpecError, TableError
+from bayesml.specs.duration_calls import DurationCall
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
@@ -157,6 +158,8 @@ def _outcome_columns(spec: ModelSpec, rng: np.random.Generator) -> dict[str, obj
         return dict.fromkeys(names, order % 6)
     if kind == "unit":
         return {name: (1 + _spread(rng)) / (3 + _spread(rng)) for name in names}
+    if spec.durations is not None:
+        return _duration_columns(spec.durations, rng)
     if kind != "binary":
         return {name: _spread(rng) for name in names}
     if spec.success is not None:
@@ -167,4 +170,22 @@ def _outcome_columns(spec: ModelSpec, rng: np.random.Generator) -> dict[str, obj
     columns: dict[str, object] = dict.fromkeys(names, (order % 3 == 0).astype(int))
     if isinstance(spec.trials, str):
         columns[spec.trials] = np.full(_ROWS, 10)
+    return columns
+
+
+def _duration_columns(call: DurationCall, rng: np.random.Generator) -> dict[str, object]:
+    """Return columns of durations of which some are censored, and of which some entered late."""
+    columns: dict[str, object] = {}
+    order = rng.permutation(_ROWS)
+    for name in column_names(call.time):
+        columns[name] = _spread(rng)
+    if call.upper is not None:
+        # Some open intervals, and some exact durations.
+        length = np.where(order % 4 == 0, np.nan, order % 3 / 2)
+        lower = next(iter(columns.values()), _spread(rng))
+        columns |= {name: np.asarray(lower) + length for name in column_names(call.upper)}
+    if call.status is not None:
+        columns |= {name: (order % 3 != 0).astype(int) for name in column_names(call.status)}
+    if call.entry is not None:
+        columns |= dict.fromkeys(column_names(call.entry), order % 2 * 0.5)
     return columns

@@ -1,14 +1,19 @@
 """The rows of a fit, and its draws, as the arrays that log-likelihoods are computed from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesml.errors import FitError
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
 from bayesml.records.fits import Fit
+from bayesml.specs.censoring import CENSORING, ENTRY, UPPER
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Numbers in a block of rows by draws: 16 MB an array.
 BLOCK = 2_000_000
@@ -57,6 +62,8 @@ class LikelihoodRows:
     groupings : tuple of GroupingSlots
     positions : array of int, shape (rows,)
         Positions of the rows in the user's table, counted from 0.
+    bounds : mapping of str to array, shape (rows,)
+        What is known of durations that were not observed whole.
     complete : bool
         Whether these are all rows of the fit; False where the fit has not seen them.
     """
@@ -69,6 +76,7 @@ class LikelihoodRows:
     x: np.ndarray
     groupings: tuple[GroupingSlots, ...]
     positions: np.ndarray
+    bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -78,6 +86,8 @@ class LikelihoodRows:
         digest.update(np.ascontiguousarray(self.outcome, dtype=np.float64).tobytes())
         if self.trials is not None and (self.trials != 1).any():
             digest.update(np.ascontiguousarray(self.trials, dtype=np.float64).tobytes())
+        for name in sorted(self.bounds):
+            digest.update(np.ascontiguousarray(self.bounds[name], dtype=np.float64).tobytes())
         return digest.hexdigest()
 
 
@@ -164,7 +174,14 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         x=np.asarray(constant["x"].values, dtype=float) if "x" in constant else np.empty((rows, 0)),
         groupings=tuple(groupings),
         positions=np.asarray(outcome["obs"].values, dtype=np.int64),
+        bounds=row_bounds(constant),
     )
+
+
+def row_bounds(constant: "xr.Dataset") -> dict[str, np.ndarray]:
+    """Return what a fit holds of durations that were not observed whole, by name."""
+    names = (CENSORING, UPPER, ENTRY)
+    return {name: np.asarray(constant[name].values) for name in names if name in constant}
 
 
 def likelihood_draws(fit: Fit) -> LikelihoodDraws:
@@ -222,6 +239,7 @@ def row_likelihood(
         parameters |= {"lower": lower, "upper": upper}
     if rows.trials is not None:
         parameters["trials"] = rows.trials[chosen, None].astype(float)
+    parameters |= {name: value[chosen, None] for name, value in rows.bounds.items()}
     return RowLikelihood(rows.family, rows.link, outcome[:, None].astype(float), parameters)
 
 

@@ -179,10 +179,31 @@ def _median_ratio(
             f"The {name} needs the link {quoted(link)}, and this model is {spec.family} with link "
             f"{quoted(spec.link_record.name)}. Use {call}."
         )
+    return median_ratio_quantity(fit, grouping, at, name)
+
+
+def median_ratio_quantity(
+    fit: Fit,
+    grouping: str | None,
+    at: At | None,
+    name: str,
+    scale: np.ndarray | float = 1.0,
+) -> LabelledQuantity:
+    """Return a median ratio between two units of each grouping.
+
+    Parameters
+    ----------
+    fit : Fit
+    grouping, at
+        As in `median_odds_ratio`.
+    name : str
+    scale : array, shape (chains, draws), or float
+        What variances on the link scale are multiplied by.
+    """
     chosen = named_groupings(fit, grouping)
     point = evaluation_point(fit, at)
     places = [i for i, item in enumerate(fit.facts.groupings) if item in chosen]
-    variances = between_variances(fit, point)[..., places]
+    variances = between_variances(fit, point)[..., places] * np.asarray(scale)[..., None]
     cases: dict[str, tuple[str, ...]] = {}
     if any(item.multiple for item in chosen):
         cases["membership"] = (WHOLE, MEAN)

@@ -114,6 +114,13 @@ def checked_rows(fit: Fit, draws: int) -> CheckedRows:
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
         raise FitError(f"draws is {quoted(draws)}. Give a whole number from 1 up.")
     rows = fitted_rows(fit, "A check of the rows")
+    if fit.facts.censored:
+        raise FitError(
+            f"The outcome {quoted(fit.facts.response)} is censored ({fit.facts.censored}), and "
+            "replicated durations are whole ones: side by side they would differ however good the "
+            "model is. Compare survival curves, bml.survival(fit, ...), with the Kaplan-Meier "
+            "curve of each group, or models by bml.loo(fit), which takes censoring into account."
+        )
     outcome = rows.outcome.astype(float)
     if rows.trials is not None:
         outcome = outcome / rows.trials

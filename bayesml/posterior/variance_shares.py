@@ -163,6 +163,13 @@ def _variance_of_mean(fit: Fit, extended: bool) -> tuple[np.ndarray, np.ndarray,
     if extended:
         draws = {name: values[..., None] for name, values in draws.items()}
     one, two = (family.variance(np.array(m), draws, np.ones(1)) for m in (1.0, 2.0))
+    infinite = float(np.mean(np.isinf(one)))
+    if infinite:
+        raise FitError(
+            f"The variance of the family {quoted(family.name)} is infinite in {infinite:.0%} of "
+            "the draws (a shape of 2 or less), so shares of it say nothing. Use "
+            "bml.variance_components(fit), whose SDs are on the scale of log durations."
+        )
     quadratic = (two - 2 * one) / 2
     return one - quadratic, quadratic, family.mean_factor(draws)
 

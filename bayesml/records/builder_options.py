@@ -26,8 +26,12 @@ class Options(TypedDict, total=False):
 
     Attributes
     ----------
-    family : {"gaussian", "binomial", "poisson", "ordinal"}
-        Likelihood; default gaussian.
+    family : {"gaussian", "binomial", "poisson", "negative_binomial", "ordinal", "exponential", \
+"weibull", "loglogistic"}
+        Likelihood; default gaussian. Durations may be censored: ``surv(time, status)`` left of the
+        tilde, ``surv(entry, time, status)`` with delayed entry, ``surv(lower, upper,
+        kind="interval")`` where a duration lies between two times (an empty bound is an open
+        one).
     link : str
         Link; default the family's first.
     trials : str or int

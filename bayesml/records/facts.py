@@ -9,6 +9,7 @@ import numpy as np
 
 from bayesml.design.matrices import Coding
 from bayesml.design.resolving import Design, VaryingPart
+from bayesml.specs.censoring import CENSORING, ENTRY, INTERVAL, LEFT, RIGHT
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 
@@ -98,6 +99,8 @@ class ModelFacts:
         Every prior with numbers; origin is "default" or "set by the user".
     notes : tuple of str
         What the reader must know.
+    censored : str
+        How many durations were not observed whole, in words; empty where all were.
     """
 
     formula: str
@@ -121,6 +124,7 @@ class ModelFacts:
     categories: tuple[str, ...]
     priors: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    censored: str = ""
 
     def to_json(self) -> str:
         """Return the facts as JSON text."""
@@ -157,7 +161,7 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
         family=spec.family,
         link=spec.link,
         structure=spec.structure,
-        response=spec.response,
+        response=spec.response_label,
         response_identifier=resolved.response,
         coefficients=resolved.coefficients,
         coefficient_means=tuple(float(value) for value in design.fixed.values.mean(axis=0)),
@@ -177,7 +181,21 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
         categories=resolved.categories,
         priors=tuple(prior_rows(resolved)),
         notes=notes,
+        censored=_censored_words(design.response.bounds, len(share)),
     )
+
+
+def _censored_words(bounds: Mapping[str, np.ndarray], rows: int) -> str:
+    """Return how many durations are censored or entered late: "18 of 76 right-censored"."""
+    code = bounds.get(CENSORING, np.empty(0))
+    counts = [
+        (int((code == RIGHT).sum()), "right-censored"),
+        (int((code == LEFT).sum()), "left-censored"),
+        (int((code == INTERVAL).sum()), "known between two times"),
+        (int((bounds.get(ENTRY, np.zeros(1)) > 0).sum()), "entered late"),
+    ]
+    words = [f"{count} {what}" for count, what in counts if count]
+    return f"of {rows} durations {', '.join(words)}" if words else ""
 
 
 def _grouping_facts(grouping: ResolvedGrouping, part: VaryingPart, design: Design) -> GroupingFacts:

@@ -225,13 +225,13 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
     observed = xr.Dataset(
         {model.resolved.response: ("obs", model.data["y"])},
         coords=rows,
-        attrs={"response": model.spec.response},
+        attrs={"response": model.spec.response_label},
     )
     constant: dict[str, Any] = {}
     if model.resolved.coefficients:
         constant["x"] = (("obs", "coef"), model.design.fixed.values)
         rows = rows | {"coef": _labels(model, "coef")}
-    for name in ("offset", "trials"):
+    for name in ("offset", "trials", *model.resolved.bounds):
         if name in model.data:
             constant[name] = ("obs", model.data[name])
     for grouping, part in zip(model.resolved.groupings, model.design.varying, strict=True):

@@ -176,7 +176,8 @@ def _outcome_words(fit: Fit) -> str:
     decimals = 3 if facts.family == "binomial" else 2 if spread == 0 or spread >= 0.1 else 4
     what = "share of successes" if facts.family == "binomial" else "mean"
     mean = number_text(facts.response_mean, decimals)
-    return f"{words}: {what} {mean}, SD {number_text(facts.response_sd, decimals)}."
+    known = f" ({facts.censored})" if facts.censored else ""
+    return f"{words}: {what} {mean}, SD {number_text(facts.response_sd, decimals)}{known}."
 
 
 def _grouping_table(groupings: tuple[GroupingFacts, ...]) -> FormattedTable:

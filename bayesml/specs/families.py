@@ -7,13 +7,20 @@ generator, the design and the posterior read the record; none of them asks for a
 from bayesml.errors import SpecError, did_you_mean, quoted
 from bayesml.specs.binary_families import BINARY_FAMILIES
 from bayesml.specs.count_families import COUNT_FAMILIES
+from bayesml.specs.duration_families import DURATION_FAMILIES
 from bayesml.specs.family_records import Family
 from bayesml.specs.ordered_families import ORDERED_FAMILIES
 from bayesml.specs.real_families import REAL_FAMILIES
 
 FAMILIES = {
     family.name: family
-    for family in (*REAL_FAMILIES, *BINARY_FAMILIES, *COUNT_FAMILIES, *ORDERED_FAMILIES)
+    for family in (
+        *REAL_FAMILIES,
+        *BINARY_FAMILIES,
+        *COUNT_FAMILIES,
+        *ORDERED_FAMILIES,
+        *DURATION_FAMILIES,
+    )
 }
 
 _ALIASES = {alias: family.name for family in FAMILIES.values() for alias in family.aliases}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bayesml.errors import SpecError, quoted
+from bayesml.specs.censoring import Durations
 from bayesml.specs.distributions import Support
 from bayesml.specs.links import LINKS, Link
 
@@ -93,6 +94,8 @@ class Family:
         predictor; below 1 for zero-inflated counts.
     correlated_residuals : bool
         Whether residuals on the outcome's scale may be correlated within a unit.
+    durations : Durations or None
+        What it says of censored durations; None where outcomes are always observed.
     aliases : tuple of str
         Names in other software, for hints.
     """
@@ -115,6 +118,7 @@ class Family:
     latent: bool = False
     mean_factor: Callable[[Parameters], np.ndarray] = _unscaled
     correlated_residuals: bool = False
+    durations: Durations | None = None
     aliases: tuple[str, ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bayesml.errors import FormulaError, quoted
+from bayesml.specs.duration_calls import read_durations
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.membership_calls import read_membership
 from bayesml.specs.parsing import (
@@ -29,7 +30,8 @@ class FormulaParts:
     Parameters
     ----------
     response : str
-        Text of the outcome: a column, an expression of columns, or ``cbind(successes, failures)``.
+        Text of the outcome: a column, an expression of columns, ``cbind(successes, failures)`` or
+        ``surv(time, status)``.
     fixed : str
         Text of the fixed part, without bars and offsets.
     offsets : tuple of str
@@ -122,8 +124,8 @@ def check_terms(node: Node, formula: str) -> None:
                 f"In {quoted(formula)} the quoted text {quoted(text)} is not a term. Put column "
                 "names with unusual characters between backticks: `my column`."
             )
-        case Call("cbind" | "mm", _, _):
-            place = "left of '~'" if node.function == "cbind" else "right of a bar"
+        case Call("cbind" | "surv" | "mm", _, _):
+            place = "right of a bar" if node.function == "mm" else "left of '~'"
             raise FormulaError(
                 f"In {quoted(formula)} {node.function}() stands among the predictors; it belongs "
                 f"{place}. Move it there."
@@ -140,7 +142,7 @@ def check_terms(node: Node, formula: str) -> None:
 def _check_arguments(node: Node, call: Call, formula: str) -> None:
     for child in children(node):
         if isinstance(child, Bar) or (
-            isinstance(child, Call) and child.function in {"offset", "cbind", "mm", "C"}
+            isinstance(child, Call) and child.function in {"offset", "cbind", "surv", "mm", "C"}
         ):
             raise FormulaError(
                 f"In {quoted(formula)} {unparse(child)} stands inside {unparse(call)}. Only "
@@ -225,8 +227,9 @@ def _check_response(node: Node, formula: str) -> None:
     if _holds_bar(node) or not column_names(node):
         raise FormulaError(
             f"In {quoted(formula)} the outcome {unparse(node)} is not a column. Put a column, an "
-            "expression of columns or cbind(successes, failures) left of '~'."
+            "expression of columns, cbind(successes, failures) or surv(time, status) left of '~'."
         )
+    read_durations(node, formula)
     if isinstance(node, Call) and node.function == "cbind" and len(node.arguments) != 2:
         raise FormulaError(
             f"In {quoted(formula)} cbind() has {len(node.arguments)} arguments. Give the "

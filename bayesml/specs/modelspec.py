@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bayesml.errors import SpecError, listed, quoted
-from bayesml.specs.families import family_named
+from bayesml.specs.duration_calls import DurationCall, read_durations
+from bayesml.specs.families import FAMILIES, family_named
 from bayesml.specs.family_records import Family
 from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
-from bayesml.specs.parsing import name_text, quoted_text
+from bayesml.specs.parsing import name_text, parse, quoted_text
 from bayesml.specs.residual_structures import Residual
 
 STRUCTURES = (
@@ -122,6 +123,12 @@ class ModelSpec:
                 raise SpecError(
                     "cbind(successes, failures) already says the trials. Leave trials= out."
                 )
+        if self.durations is not None and record.durations is None:
+            names = [name for name, family in FAMILIES.items() if family.durations is not None]
+            raise SpecError(
+                f"surv() is an outcome of durations, which the family {quoted(self.family)} does "
+                f"not have. Set family= to one of {', '.join(names)}."
+            )
         if self.residual is not None and not record.correlated_residuals:
             raise SpecError(
                 f"residual={quoted(self.residual.text)} belongs to the family 'gaussian', not to "
@@ -140,6 +147,16 @@ class ModelSpec:
     def response(self) -> str:
         """Text of the outcome."""
         return self.parts.response
+
+    @cached_property
+    def durations(self) -> DurationCall | None:
+        """What an outcome `surv(...)` says, None for any other."""
+        return read_durations(parse(self.response), self.formula)
+
+    @property
+    def response_label(self) -> str:
+        """The outcome as tables and plots name it: of `surv(...)` the duration."""
+        return self.response if self.durations is None else self.durations.label
 
     @property
     def fixed(self) -> str:

@@ -15,6 +15,8 @@ _RESERVED_WORDS = """
     intercept_at_mean cutpoints_at_mean data coords d model pm pt np build example rng
     cumulative_logit cumulative_probit log_normal_cdf probit_log_odds cloglog_log_odds
     posterior value lower upper
+    censoring upper_bound entry_time log_density log_survival log_cdf log_cumulative_hazard
+    log_between log_duration
 """
 # What the numbers of priors are called: `sigma_scale`, `slopes_location`.
 _PRIOR_NUMBERS = ("location", "scale", "alpha", "beta", "b", "lam", "lower", "upper", "nu")

@@ -119,6 +119,10 @@ class ResolvedSpec:
         Whether there are binomial trials, and a known part of the linear predictor.
     categories : tuple of str
         Categories of an ordered outcome.
+    bounds : tuple of str
+        What rows of durations say beside y: ``censoring``, ``upper_bound``, ``entry_time``.
+    censored : tuple of int
+        Codes of censoring that occur, see `bayesml.specs.censoring`; empty where all ended.
     """
 
     spec: ModelSpec
@@ -131,6 +135,8 @@ class ResolvedSpec:
     trials: bool = False
     offset: bool = False
     categories: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
+    censored: tuple[int, ...] = ()
 
     @property
     def family(self) -> Family:

@@ -195,6 +195,12 @@ def calibration(
             raise FitError(f"{name} is {quoted(value)}. Give a whole number from {least} up.")
     if not 0 < probability < 1:
         raise FitError(f"probability is {probability}. Give a number between 0 and 1, like 0.95.")
+    if model.resolved.bounds:
+        raise FitError(
+            f"The outcome {quoted(model.facts.response)} is censored ({model.facts.censored}), and "
+            "simulated durations are whole ones. Give a model of the durations alone, such as "
+            f"{quoted(model.facts.response + ' ~ ' + model.spec.fixed)} with the same groupings."
+        )
     if simulated is None:
         simulated = model.prior_predictive(draws=tables, seed=seed)
     _check_simulated(model, simulated, tables)

@@ -261,6 +261,7 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
         x=design.fixed.values,
         groupings=tuple(groupings),
         positions=np.asarray(design.rows.positions, dtype=np.int64),
+        bounds=design.response.bounds,
     )
 
 
@@ -297,6 +298,7 @@ def _some_rows(rows: LikelihoodRows, chosen: np.ndarray) -> LikelihoodRows:
         x=rows.x[chosen],
         groupings=groupings,
         positions=rows.positions[chosen],
+        bounds={name: value[chosen] for name, value in rows.bounds.items()},
     )
 
 

@@ -63,8 +63,16 @@ def simulated_table() -> pd.DataFrame:
             "days": rng.uniform(0.5, 3.0, rows),
             "events": rng.poisson(2.0, rows),
             "grade": np.concatenate([[1, 2, 3, 4], rng.integers(1, 5, rows - 4)]),
+            "wait": rng.weibull(1.3, rows) * 3,
+            "ended": (number % 3 > 0).astype(int),
+            "begin": rng.uniform(0, 0.1, rows) * (number % 2),
         }
-    ).assign(rest=lambda frame: 1 - frame["share"])
+    ).assign(
+        rest=lambda frame: 1 - frame["share"],
+        # Exact durations, open intervals, intervals from 0 and others in turn.
+        earliest=lambda frame: frame["wait"].where(number % 4 != 2),
+        latest=lambda frame: (frame["wait"] * (1 + number % 4 / 2)).where(number % 4 != 3),
+    )
 
 
 @pytest.fixture(scope="module")
