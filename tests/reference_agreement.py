@@ -189,6 +189,19 @@ ENTRIES: Mapping[str, Entry] = {
         {"I(age^2)": "I(age ** 2)"},
         {},
     ),
+    "ovary_ar1": Entry(
+        lambda: bml.model(
+            _data("ovary"),
+            "follicles ~ sin(2*pi*Time) + cos(2*pi*Time) + (1 + sin(2*pi*Time) || Mare)",
+            residual="ar1(Mare)",
+        ),
+        {"sin": "sin(2 * pi * Time)", "cos": "cos(2 * pi * Time)"},
+        {},
+        fast=True,
+    ),
+    "orthodont_ar1": Entry(
+        _two_level("orthodont", "distance ~ age", "Subject", residual="ar1(Subject)"), {}, {}
+    ),
     "contraception_intercept": Entry(
         _two_level(
             "contraception",
@@ -352,6 +365,11 @@ def gaussian(name: str) -> bool:
     return str(reference(name).get("family", "gaussian")) == "gaussian"
 
 
+def marginal(name: str) -> bool:
+    """Return whether the marginal engine takes an entry: Gaussian, with independent residuals."""
+    return gaussian(name) and "phi" not in reference(name)
+
+
 def build(name: str) -> bml.Model:
     """Return the model of an entry; that the mmmec table has few nations is no news here."""
     with warnings.catch_warnings():
@@ -367,7 +385,7 @@ def scalar_draws(fit: bml.Fit) -> dict[str, np.ndarray]:
         if variable in posterior:
             for item in posterior[dim].values:
                 labels[f"{variable}[{item}]"] = posterior[variable].sel({dim: item}).values
-    for name in ("sigma", "shape"):
+    for name in ("sigma", "shape", "phi"):
         if name in posterior:
             labels[name] = posterior[name].values
     for grouping in fit.facts.groupings:
@@ -418,6 +436,8 @@ def _against_estimates(
         yield Comparison(label, estimate, mean, abs(mean - estimate), allowed)
     for row in found["random"]:
         yield _component(row, entry, draws, fit, exact)
+    if "phi" in found:
+        yield _inside("phi", found["phi"], draws["phi"])
 
 
 def _coefficient(their_name: str, entry: Entry) -> str:
@@ -454,9 +474,14 @@ def _component(
     if many:
         allowed = max(0.05 * estimate, (0.3 if exact else 0.5) * float(values.std(ddof=1)))
         return Comparison(label, estimate, median, abs(median - estimate), allowed)
+    return _inside(label, estimate, values)
+
+
+def _inside(label: str, estimate: float, values: np.ndarray) -> Comparison:
     lower, upper = np.quantile(values, [0.055, 0.945])
     # Distance outside the 89 % interval: 0 where the estimate lies inside.
     outside = max(lower - estimate, estimate - upper, 0.0)
+    median = float(np.median(values))
     return Comparison(f"{label} inside 89 %", estimate, median, float(outside), 0.0)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bayesml.specs.censoring import ENTRY
 from bayesml.specs.distributions import Prior
 from bayesml.specs.parsing import unparse
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
 
 _PER_LINE = 4
 _INDICES = "jklmn"
@@ -113,7 +113,22 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
     elif spec.trials is not None:
         trials = rf"{latex_text(spec.trials)}_{{i}}"
     distribution = resolved.family.equation.format(mean=_MEANS[kind], trials=trials)
+    if resolved.residual is not None:
+        return _correlated(resolved.residual, outcome, distribution)
     return [rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
+
+
+def _correlated(residual: ResolvedResidual, outcome: str, distribution: str) -> list[str]:
+    """Return the lines of an outcome whose residuals are correlated."""
+    if residual.occasions:
+        distribution = distribution.replace(r"\sigma^{2}", r"\sigma_{t[i]}^{2}")
+    unit = latex_text(":".join(residual.residual.unit))
+    other = outcome.replace("_{i}", "_{k}")
+    return [
+        rf"{outcome} &\sim {distribution}",
+        rf"\operatorname{{Cor}}({outcome}, {other}) &= {residual.record.equation}"
+        rf"\quad {unit}[i] = {unit}[k]",
+    ]
 
 
 def _known_part(resolved: ResolvedSpec) -> str:
@@ -261,12 +276,24 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
             lines.append(rf"{line},\quad {order}" if len(resolved.categories) < 6 else line)
         else:
             lines += _prior_lines([(_symbol(name), prior)])
-    return lines
+    return lines + (_residual_priors(resolved.residual) if resolved.residual is not None else [])
 
 
 def _symbol(parameter: str) -> str:
     """Return a parameter of the likelihood as a Greek letter, or as a word."""
     return rf"\{parameter}" if parameter in _GREEK else rf"\mathrm{{{parameter}}}"
+
+
+def _residual_priors(residual: ResolvedResidual) -> list[str]:
+    record, values = residual.record, residual.prior.values
+    pairs = zip(residual.occasions, residual.sigma_priors, strict=True)
+    lines = _prior_lines([(rf"\sigma_{{{latex_text(label)}}}", prior) for label, prior in pairs])
+    if record.bounds is None:
+        return [*lines, rf"{record.symbol} &\sim \mathrm{{LKJ}}({_number(values[0])})"]
+    symbol = record.symbol
+    if record.at_median_gap:
+        symbol = rf"{symbol}^{{{_number(residual.median_gap)}}}"
+    return [*lines, *_prior_lines([(symbol, residual.prior)])]
 
 
 def _at_means(resolved: ResolvedSpec) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bayesml.codegen.layout import LINE, tidy
 from bayesml.specs.censoring import duration_functions
 from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
 
 
 @cache
@@ -152,9 +152,10 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
 
 
 def _response(resolved: ResolvedSpec) -> str:
-    lines = ["# Response"]
+    residual = resolved.residual
+    lines = ["# Response" if residual is None else f"# Response: {_residual_words(residual)}"]
     for parameter in resolved.family.parameters:
-        if parameter.name == "cutpoints":
+        if parameter.name == "cutpoints" or parameter.name not in resolved.parameter_priors:
             continue
         (statement,) = prior_statements(
             parameter.name, [resolved.parameter_priors[parameter.name]], scalar=True
@@ -163,8 +164,14 @@ def _response(resolved: ResolvedSpec) -> str:
         if statement.derived:
             code = f'pm.Deterministic("{parameter.name}", {code})'
         lines.append(f"{parameter.name} = {code}")
+    mean, spread = "eta", resolved.family.level1
+    if residual is not None:
+        statements, mean, spread = _residual(residual)
+        lines += statements
     template = rendering_environment().from_string(_likelihood(resolved))
-    statement_text = template.render(trials=resolved.trials, link=resolved.spec.link)
+    statement_text = template.render(
+        trials=resolved.trials, link=resolved.spec.link, mean=mean, spread=spread
+    )
     lines.append(statement_text.replace("NAME", f'"{resolved.response}"', 1))
     return "\n".join(lines)
 
@@ -177,6 +184,29 @@ def _likelihood(resolved: ResolvedSpec) -> str:
     known = [f'd["{name}"]' for name in resolved.bounds]
     arguments = ", ".join(["NAME", "eta", *names, *known])
     return f'pm.CustomDist({arguments}, logp=log_duration, observed=d["y"], dims="obs")'
+
+
+def _residual_words(residual: ResolvedResidual) -> str:
+    unit = plain(":".join(residual.residual.unit))
+    return f"residuals within a {unit} are {residual.record.words}"
+
+
+def _residual(residual: ResolvedResidual) -> tuple[list[str], str, str]:
+    """Return the statements of correlated residuals, and the mean and SD of a row."""
+    record = residual.record
+    lines = []
+    if residual.sigma_priors:
+        lines.append(f"sigma = {_variable('sigma', residual.sigma_priors, 'occasion', True)}")
+    if record.bounds is None:
+        (eta,) = residual.prior.values
+        prior = f'pm.LKJCorr("chol_residual", n={len(residual.occasions)}, eta={eta:g})'
+    else:
+        (statement,) = prior_statements(record.parameter, [residual.prior], scalar=True)
+        prior = statement.code(name="phi_at_gap" if record.at_median_gap else "")
+    template = rendering_environment().get_template("residual.jinja").module
+    unit = plain(":".join(residual.residual.unit))
+    lines.append(str(getattr(template, record.name)(residual, unit, prior)).strip())
+    return lines, "eta + before", template.spread[record.name]  # type: ignore[attr-defined]
 
 
 def _cutpoints(resolved: ResolvedSpec) -> str:
@@ -196,9 +226,16 @@ def _functions(resolved: ResolvedSpec) -> str:
     if resolved.bounds and durations is not None:
         names = tuple(parameter.name for parameter in resolved.family.parameters)
         text = duration_functions(durations, names, resolved.bounds, resolved.censored)
+    if resolved.residual is not None:
+        template = rendering_environment().get_template("residual.jinja").module
+        own = getattr(template, f"functions_{resolved.residual.record.name}", None)
+        text += str(own()) if own is not None else ""
     return f"\n{text}\n" if text else "\n"
 
 
 def _reported(resolved: ResolvedSpec, grouping: Any) -> str:
     text = str(grouping.reported(resolved)).strip()
+    if resolved.residual is not None and resolved.residual.record.bounds is None:
+        corr = '"corr_residual", chol_residual @ chol_residual.T, dims=("occasion", "occasion_bis")'
+        text = f"{text}\npm.Deterministic({corr})".strip()
     return f"# Reported on the user's scale\n{text}" if text else ""

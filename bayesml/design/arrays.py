@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from bayesml.design.design_centres import design_centres, parent_units
+from bayesml.design.residual_rows import residual_data
 from bayesml.design.resolving import Design
 from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import ResolvedSpec
+from bayesml.specs.resolved import ResolvedResidual, ResolvedSpec
 
 
 def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
@@ -56,6 +57,8 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
             data[f"weight_{name}"] = np.array(part.units.weights)
         if not grouping.intercept_only:
             data[f"terms_{name}"] = np.ascontiguousarray(part.terms)
+    if design.residual is not None:
+        data |= residual_data(design.residual)
     data |= prior_data(resolved)
     if resolved.categories:
         data["cutpoints_start"] = _cutpoints_start(resolved, design)
@@ -72,10 +75,22 @@ def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
         groups.append(("slopes", resolved.slope_priors, False))
     groups += [(f"sd_{g.identifier}", g.sd_priors, False) for g in resolved.groupings]
     groups += [(name, (prior,), True) for name, prior in resolved.parameter_priors.items()]
+    if resolved.residual is not None:
+        groups += residual_priors(resolved.residual)
     for stem, priors, scalar in groups:
         for statement in prior_statements(stem, priors, scalar):
             data |= {name: np.asarray(value) for name, value in statement.arrays().items()}
     return data
+
+
+def residual_priors(residual: ResolvedResidual) -> list[tuple[str, tuple[Any, ...], bool]]:
+    """Return the priors of correlated residuals: stem of the names, priors, whether a number."""
+    found: list[tuple[str, tuple[Any, ...], bool]] = []
+    if residual.sigma_priors:
+        found.append(("sigma", residual.sigma_priors, False))
+    if residual.record.bounds is not None:
+        found.append((residual.record.parameter, (residual.prior,), True))
+    return found
 
 
 def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[Any]]:
@@ -98,6 +113,9 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     if resolved.categories:
         pairs = zip(resolved.categories, resolved.categories[1:], strict=False)
         coords["cutpoint"] = [f"{low}|{high}" for low, high in pairs]
+    if design.residual is not None and design.residual.occasions:
+        coords["occasion"] = list(design.residual.occasions)
+        coords["occasion_bis"] = list(design.residual.occasions)
     for part, grouping in zip(design.varying, resolved.groupings, strict=True):
         coords[grouping.identifier] = list(part.units.labels)
         coords[f"{grouping.identifier}_term"] = list(grouping.terms)

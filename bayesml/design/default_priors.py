@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
+from bayesml.design.residual_rows import ResidualRows
 from bayesml.design.responses import Response
 from bayesml.errors import PriorError, did_you_mean, listed, quoted
 from bayesml.specs.censoring import CENSORING, ENTRY, RIGHT
 from bayesml.specs.distributions import Prior, Support, parse_prior
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS
+from bayesml.specs.resolved import ResolvedResidual
 
 
 @dataclass(frozen=True)
@@ -91,19 +95,27 @@ class PriorBook:
                     f"Keys: {listed(keys, most=30)}."
                 )
 
-    def prior(self, keys: Sequence[str], support: Support, default: Prior) -> Prior:
+    def prior(
+        self,
+        keys: Sequence[str],
+        support: Support,
+        default: Prior,
+        bounds: tuple[float, float] = (-inf, inf),
+    ) -> Prior:
         """Return the prior of the first key that the user changed, else the default.
 
         Parameters
         ----------
         keys : sequence of str
             The most special key first, such as ``("sd_school[x]", "sd_school")``.
-        support : {"real", "positive", "share", "correlation"}
+        support : {"real", "positive", "share", "correlation", "bounded"}
         default : Prior
+        bounds : (float, float)
+            Range of a bounded parameter.
         """
         for key in keys:
             if key in self.changes:
-                return parse_prior(self.changes[key], support, key)
+                return parse_prior(self.changes[key], support, key, bounds)
         return default
 
 
@@ -113,6 +125,7 @@ def prior_keys(
     intercept: bool,
     terms: Mapping[str, Sequence[str]],
     correlated: Mapping[str, bool],
+    residual: ResidualRows | None = None,
 ) -> list[str]:
     """Return every prior key of a model, general ones before special ones."""
     keys = ["Intercept"] if intercept else []
@@ -125,7 +138,44 @@ def prior_keys(
         if correlated[name]:
             keys.append(f"corr_{name}")
     keys += [parameter.name for parameter in spec.family_record.parameters]
+    if residual is not None:
+        keys += [f"sigma[{label}]" for label in residual.occasions]
+        keys.append(RESIDUAL_CORRELATIONS[residual.residual.structure].parameter)
     return keys
+
+
+def resolved_residual(rows: ResidualRows, book: PriorBook, sigma: Prior) -> ResolvedResidual:
+    """Return the structure of the residuals with its priors.
+
+    Parameters
+    ----------
+    rows : ResidualRows
+    book : PriorBook
+    sigma : Prior
+        Prior of the residual SD, which each occasion's SD has where nothing else is said.
+
+    Raises
+    ------
+    PriorError
+        A prior cannot be read, or lies outside what the correlation may be.
+    """
+    record = RESIDUAL_CORRELATIONS[rows.residual.structure]
+    labels = tuple(str(label) for label in rows.occasions)
+    if record.bounds is None:
+        default = parse_prior(record.default, "correlation")
+        prior = book.prior((record.parameter,), "correlation", default)
+    else:
+        bounds = record.bounds(rows.largest)
+        text = record.default.format(lower=repr(bounds[0]), upper=repr(bounds[1]))
+        default = parse_prior(text, "bounded", record.parameter, bounds)
+        prior = book.prior((record.parameter,), "bounded", default, bounds)
+    return ResolvedResidual(
+        rows.residual,
+        prior,
+        tuple(book.prior((f"sigma[{label}]",), "positive", sigma) for label in labels),
+        labels,
+        rows.median_gap if record.at_median_gap else 1.0,
+    )
 
 
 def half_student_t(scale: float) -> Prior:

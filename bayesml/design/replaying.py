@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.expressions import evaluate
-from bayesml.design.resolving import offset_of_rows
+from bayesml.design.offsets import offset_of_rows
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.design.stored_designs import StoredDesign
 from bayesml.design.units import Units, row_units, unit_label

@@ -18,11 +18,12 @@ from bayesml.design.default_priors import (
     PriorBook,
     half_student_t,
     prior_keys,
+    resolved_residual,
     response_scales,
 )
 from bayesml.design.design_centres import design_centres, parents_of, with_constant
-from bayesml.design.expressions import evaluate
 from bayesml.design.matrices import Matrix, build_matrix
+from bayesml.design.offsets import offset_of_rows
 from bayesml.design.parametrisation import (
     Form,
     Reliability,
@@ -30,10 +31,17 @@ from bayesml.design.parametrisation import (
     reliabilities,
     working_response,
 )
+from bayesml.design.residual_rows import (
+    RESIDUAL_NAMES,
+    ResidualRows,
+    check_identified,
+    residual_rows,
+)
+from bayesml.design.residual_whitening import whitened_rows
 from bayesml.design.responses import Response, bound_columns, find_response, response_columns
-from bayesml.design.rows import RowsUsed, numeric_column, row_list, rows_used
+from bayesml.design.rows import RowsUsed, rows_used
 from bayesml.design.units import Units, find_units
-from bayesml.errors import PriorError, SpecError, TableError, quoted
+from bayesml.errors import PriorError, quoted
 from bayesml.specs.distributions import Prior, parse_prior
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
@@ -90,6 +98,8 @@ class Design:
         What the reader must know.
     reliabilities : tuple of Reliability
         How much the rows say about the effects of each grouping, roughly.
+    residual : ResidualRows or None
+        Units and occasions of correlated residuals.
     """
 
     response: Response
@@ -99,6 +109,7 @@ class Design:
     rows: RowsUsed
     notes: tuple[str, ...]
     reliabilities: tuple[Reliability, ...]
+    residual: ResidualRows | None = None
 
 
 def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
@@ -118,10 +129,6 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     TableError, SpecError
         The table does not fit the specification; the message says where and what to do.
     """
-    if spec.residual is not None:
-        raise SpecError(
-            f"residual={quoted(spec.residual.text)} cannot be fitted in this version. Leave it out."
-        )
     columns = _columns(spec)
     plain = plain_frame(table, columns)
     optional = {*bound_columns(spec), *(n for n, role in columns.items() if role == "grouping")}
@@ -138,9 +145,16 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         _varying_part(grouping, frame, positions, baseline) for grouping in spec.groupings
     )
     check_groupings(spec, [(part.grouping, part.units) for part in varying], response)
+    residual = None
+    if spec.residual is not None:
+        residual = residual_rows(spec.residual, frame, positions, rows_dropped=bool(rows.missing))
+        check_identified(
+            residual, [(part.grouping, part.units, part.labels, part.terms) for part in varying]
+        )
     notes = [
         rows.note,
         *response.notes,
+        *(residual.notes if residual is not None else ()),
         *(note for part in varying for note in part.units.notes),
         *_few_units(varying),
         *(
@@ -150,6 +164,13 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         ),
     ]
     offset = offset_of_rows(spec, frame, positions)
+    stand_in = (
+        working_response(spec, response, offset),
+        with_constant(fixed),
+        [(part.units, part.terms) for part in varying],
+    )
+    if residual is not None:
+        stand_in = whitened_rows(residual, *stand_in)
     return Design(
         response,
         fixed,
@@ -157,13 +178,8 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         offset,
         rows,
         tuple(note for note in notes if note),
-        tuple(
-            reliabilities(
-                working_response(spec, response, offset),
-                with_constant(fixed),
-                [(part.units, part.terms) for part in varying],
-            )
-        ),
+        tuple(reliabilities(*stand_in)),
+        residual,
     )
 
 
@@ -182,6 +198,10 @@ def _columns(spec: ModelSpec) -> dict[str, str]:
     for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
         if column is not None:
             columns.setdefault(column, role)
+    if spec.residual is not None and spec.residual.time is not None:
+        columns.setdefault(spec.residual.time, "time of the residuals")
+    for name in spec.residual.unit if spec.residual is not None else ():
+        columns.setdefault(name, "grouping")
     for grouping in spec.groupings:
         weights = () if grouping.weights == "equal" else grouping.weights
         for name in (*grouping.columns, *grouping.members, *weights):
@@ -228,47 +248,6 @@ def _few_units(varying: tuple[VaryingPart, ...]) -> list[str]:
     ]
 
 
-def offset_of_rows(
-    spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
-) -> np.ndarray | None:
-    """Return the known part of the linear predictor: offsets plus log exposure.
-
-    Raises
-    ------
-    TableError
-        An offset is not finite, or an exposure is not positive.
-    """
-    total: np.ndarray | None = None
-    texts = list(spec.parts.offsets)
-    for text in texts:
-        node = parse(text)
-        columns = {
-            name: numeric_column(frame, name, "The offset")
-            for name in column_names(node)
-            if name in frame
-        }
-        values = np.broadcast_to(evaluate(node, columns), (len(frame),))
-        bad = ~np.isfinite(values)
-        if bad.any():
-            raise TableError(
-                f"The offset {text} is not a finite number in row {row_list(bad, positions)}. "
-                "Correct these rows."
-            )
-        total = values if total is None else total + values
-    if spec.offset is not None:
-        values = numeric_column(frame, spec.offset, "The offset")
-        total = values if total is None else total + values
-    if spec.exposure is not None:
-        exposure = numeric_column(frame, spec.exposure, "The exposure")
-        if (exposure <= 0).any():
-            raise TableError(
-                f"The exposure {quoted(spec.exposure)} is not positive in row "
-                f"{row_list(exposure <= 0, positions)}. Correct or leave out these rows."
-            )
-        total = np.log(exposure) if total is None else total + np.log(exposure)
-    return None if total is None else np.array(total, dtype=float)
-
-
 def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     """Return the specification with every prior, parametrisation and name explicit.
 
@@ -290,7 +269,11 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     family = spec.family_record
     intercept = "Intercept" in design.fixed.labels
     slopes = [label for label in design.fixed.labels if label != "Intercept"]
-    names, response_name = assign_identifiers([g.name for g in spec.groupings], spec.response_label)
+    names, response_name = assign_identifiers(
+        [g.name for g in spec.groupings],
+        spec.response_label,
+        RESIDUAL_NAMES if design.residual is not None else (),
+    )
     scales = response_scales(spec, design.response, design.offset)
     keys = prior_keys(
         spec,
@@ -298,6 +281,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         intercept,
         {part.grouping.name: part.labels for part in design.varying},
         {part.grouping.name: max(part.blocks) > 1 for part in design.varying},
+        design.residual,
     )
     book = PriorBook(spec, keys)
     wide = 2.5 * scales.response
@@ -317,6 +301,11 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         )
         for parameter in family.parameters
     }
+    residual = None
+    if design.residual is not None:
+        residual = resolved_residual(design.residual, book, parameters["sigma"])
+    if residual is not None and residual.sigma_priors:
+        del parameters["sigma"]
     groupings = _resolve_groupings(spec, design, book, scales.response, names)
     return ResolvedSpec(
         spec=spec,
@@ -333,6 +322,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         categories=tuple(str(category) for category in design.response.categories),
         bounds=tuple(design.response.bounds),
         censored=design.response.censored,
+        residual=residual,
     )
 
 

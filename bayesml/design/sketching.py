@@ -18,6 +18,7 @@ from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import Binary, Call, Name, Node, Unary, column_names, parse
+from bayesml.specs.residual_structures import Residual
 from bayesml.specs.resolved import ResolvedSpec
 
 WITHOUT_TABLE = (
@@ -27,6 +28,7 @@ WITHOUT_TABLE = (
 
 _ROWS = 240
 _UNITS = 4
+_OCCASIONS = 6
 _CATEGORIES = (1, 2, 3, 4)
 
 
@@ -104,6 +106,8 @@ def artificial_table(spec: ModelSpec) -> pd.DataFrame:
         table[name] = np.array(levels, dtype=object)[rng.permutation(_ROWS) % len(levels)]
     for grouping in spec.groupings:
         table |= _group_columns(grouping, rng)
+    if spec.residual is not None:
+        table |= _residual_columns(spec.residual, rng)
     table |= _outcome_columns(spec, rng)
     return pd.DataFrame(table)
 
@@ -142,6 +146,15 @@ def _group_columns(grouping: Grouping, rng: np.random.Generator) -> dict[str, ob
         columns[name] = 1001 + (first + slot) % (slots + _UNITS)
     if grouping.weights != "equal":
         columns |= {name: np.full(_ROWS, 1 / slots) for name in grouping.weights}
+    return columns
+
+
+def _residual_columns(residual: Residual, rng: np.random.Generator) -> dict[str, object]:
+    """Return units of as many rows as there are occasions."""
+    order = rng.permutation(_ROWS)
+    columns: dict[str, object] = dict.fromkeys(residual.unit, 1 + order // _OCCASIONS)
+    if residual.time is not None:
+        columns[residual.time] = 1 + order % _OCCASIONS
     return columns
 
 

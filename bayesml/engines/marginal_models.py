@@ -73,6 +73,8 @@ def reason_against(resolved: ResolvedSpec) -> str:
     """
     if resolved.family.name != "gaussian" or resolved.spec.link != "identity":
         return f"random effects of a {resolved.family.name} outcome have no exact integral"
+    if resolved.residual is not None:
+        return f"its residuals are correlated ({resolved.residual.residual.text})"
     positive = [
         (f"sd_{grouping.name}[{term}]", prior)
         for grouping in resolved.groupings

@@ -1,13 +1,15 @@
 """The variance components of a fit: SDs and correlations of every grouping, and of level 1."""
 
 from collections.abc import Iterator
-from itertools import accumulate
+from dataclasses import dataclass
+from itertools import accumulate, combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesml.posterior.labelled_draws import correlated_pairs, labelled_draws
+from bayesml.posterior.residual_fits import residual_record
 from bayesml.posterior.summaries import interval_words, summary_table
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.records.facts import GroupingFacts
@@ -33,7 +35,8 @@ def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd
     DataFrame
         One row per component: `grouping` (``residual`` for level 1, where the family has a
         level-1 SD), `term`, `term2` (the second term of a correlation, else empty), `parameter`
-        (``sd`` or ``corr``), and `mean`, `median`, `sd`, `lower`, `upper`, `ess_bulk`, `r_hat`.
+        (``sd`` or ``corr``; ``phi`` of autoregressive residuals), and `mean`, `median`, `sd`,
+        `lower`, `upper`, `ess_bulk`, `r_hat`.
         SDs are on the scale of the linear predictor, per unit of the term; with varying slopes
         the SD of ``Intercept`` holds where the other terms are 0. The attributes `prob` and
         `interval` say what `lower` and `upper` are. With `prior` also `prior` (its text),
@@ -73,7 +76,10 @@ def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd
     level1 = fit.spec.family_record.level1
     if level1:
         variables.append(level1)
-        rows.append(("residual", "", "", "sd"))
+        rows += _residual_rows(fit)
+    record = residual_record(fit.spec)
+    if record is not None:
+        variables.append(record.parameter)
     numbers = summary_table(labelled_draws(fit, variables), prob).reset_index(drop=True)
     labels = pd.DataFrame(rows, columns=["grouping", "term", "term2", "parameter"])
     table = pd.concat([labels, numbers[_NUMBERS]], axis=1)
@@ -116,7 +122,48 @@ def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
                 yield text, lkj_marginal(eta, size)
     level1 = fit.spec.family_record.level1
     if level1:
-        yield texts[level1], parse_prior(texts[level1], "positive").frozen
+        keys = [level1] if level1 in texts else [f"{level1}[{item}]" for item in _occasions(fit)]
+        for key in keys:
+            yield texts[key], parse_prior(texts[key], "positive").frozen
+    record = residual_record(fit.spec)
+    if record is not None and record.bounds is None:
+        labels = _occasions(fit)
+        (eta,) = parse_prior(texts[record.parameter], "correlation").values
+        for _ in combinations(labels, 2):
+            yield texts[record.parameter], lkj_marginal(eta, len(labels))
+    elif record is not None:
+        text = texts[record.parameter]
+        distribution, _, gap = text.partition(" at a distance of ")
+        yield text, _AtDistance(parse_prior(distribution, "bounded").frozen, float(gap or 1))
+
+
+@dataclass(frozen=True)
+class _AtDistance:
+    """The prior of a correlation at a distance of 1, from that at another distance."""
+
+    distribution: Any
+    distance: float
+
+    def ppf(self, q: np.ndarray) -> np.ndarray:
+        return self.distribution.ppf(q) ** (1 / self.distance)
+
+
+def _occasions(fit: Fit) -> list[str]:
+    if "occasion" not in fit.posterior.coords:
+        return []
+    return [str(label) for label in fit.posterior["occasion"].values]
+
+
+def _residual_rows(fit: Fit) -> list[tuple[str, str, str, str]]:
+    """Return the labels of the residual SDs, and of the correlations of residuals."""
+    record, occasions = residual_record(fit.spec), _occasions(fit)
+    rows = [("residual", label, "", "sd") for label in occasions] or [("residual", "", "", "sd")]
+    if record is None:
+        return rows
+    if record.bounds is None:
+        pairs = sorted(combinations(range(len(occasions)), 2), key=lambda pair: pair[::-1])
+        return rows + [("residual", occasions[a], occasions[b], "corr") for a, b in pairs]
+    return [*rows, ("residual", "", "", "phi" if record.parameter == "phi" else "corr")]
 
 
 def _block_sizes(grouping: GroupingFacts) -> list[int]:

@@ -14,6 +14,7 @@ from bayesml.posterior.explained_parts import (
 )
 from bayesml.posterior.explained_rows import bayes_r2, gelman_pardoe_r2
 from bayesml.posterior.fitted_rows import FittedRows, fitted_rows
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.records.fits import Fit
 
@@ -99,7 +100,8 @@ def r2(
     Raises
     ------
     FitError
-        The method is unknown or not defined for this model, or the fit was saved without its rows.
+        The method is unknown or not defined for this model, residuals are correlated, or the fit
+        was saved without its rows.
 
     Examples
     --------
@@ -114,6 +116,9 @@ def r2(
             f"method is {quoted(str(method))}. {did_you_mean(str(method), list(_METHODS))} "
             f"Allowed: {', '.join(map(repr, _METHODS))}."
         )
+    require_independent_residuals(
+        fit.spec, "r2", "Use bml.variance_components(fit), and compare models by bml.loo(fit)."
+    )
     found = compute(fit, fitted_rows(fit, "r2"))
     sizes = fit.posterior.sizes
     values = found.values.reshape(sizes["chain"], sizes["draw"], -1)

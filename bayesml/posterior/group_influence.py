@@ -8,6 +8,7 @@ from bayesml.posterior.held_out import group_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.likelihood_rows import LikelihoodDraws, likelihood_draws, likelihood_rows
 from bayesml.posterior.replicated_rows import checked_seed, chosen_places
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.unit_replications import checked_grouping
 from bayesml.quantities.deletion_influence import (
     cook_distance,
@@ -72,6 +73,7 @@ def influence(fit: Fit, grouping: str, draws: int = 1000, seed: int | None = Non
     """
     seed = checked_seed(seed)
     facts = checked_grouping(fit, grouping)
+    require_independent_residuals(fit.spec, "influence", "Use bml.logo(fit, grouping).")
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < FEWEST_DRAWS:
         raise FitError(f"draws is {quoted(draws)}. Give a whole number from {FEWEST_DRAWS} up.")
     if fit.draws_made < FEWEST_DRAWS:

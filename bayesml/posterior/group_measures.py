@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_rows import UnitRows, fitted_rows
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import MEAN, WHOLE, At, named_groupings, variance_shares
 from bayesml.quantities.cluster_measures import (
@@ -84,6 +85,7 @@ def design_effect(
     >>> fit = bml.two_level(exam, "normexam ~ 1", group="school").fit()  # doctest: +SKIP
     >>> bml.design_effect(fit)  # doctest: +SKIP
     """
+    require_independent_residuals(fit.spec, "design_effect", "Use bml.variance_components(fit).")
     shares = variance_shares(fit, at, scale, (MEAN,))
     groupings = fit.facts.groupings
     if any(item.multiple for item in groupings):
@@ -197,6 +199,7 @@ def reliability(
             f"{quoted(grouping or fit.facts.groupings[0].name)} has multiple membership. "
             "Use bml.vpc(fit)."
         )
+    require_independent_residuals(fit.spec, "reliability", "Use bml.residuals(fit, grouping).")
     rows = fitted_rows(fit, "reliability").groupings
     shares = variance_shares(fit, at, scale, (WHOLE,))
     found = shares.partition

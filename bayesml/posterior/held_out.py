@@ -11,6 +11,7 @@ from bayesml.posterior.likelihood_rows import (
     LikelihoodRows,
     blocks_of,
     known_predictor,
+    residuals_of_rows,
     row_likelihood,
 )
 from bayesml.quantities.integrated_likelihoods import (
@@ -18,6 +19,8 @@ from bayesml.quantities.integrated_likelihoods import (
     integrated_group,
     integrated_rows,
 )
+from bayesml.quantities.log_likelihoods import RowLikelihood
+from bayesml.quantities.residual_covariances import log_densities_given_others, whitened
 
 # A product rule over more dimensions takes too many nodes.
 MOST_INNER_TERMS = 3
@@ -40,10 +43,11 @@ def sole_slots(rows: LikelihoodRows, grouping: GroupingSlots) -> np.ndarray:
 
 def row_log_likelihoods(
     rows: LikelihoodRows, draws: LikelihoodDraws
-) -> Iterator[tuple[slice, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield blocks of rows with their log-likelihood in every draw.
 
-    The effects of units of which only the row itself tells are integrated out.
+    The effects of units of which only the row itself tells are integrated out. Where residuals are
+    correlated, it is that of a row given the other rows of the residuals' unit.
 
     Parameters
     ----------
@@ -52,12 +56,15 @@ def row_log_likelihoods(
 
     Yields
     ------
-    (slice, array of shape (rows in the block, draws))
+    (array of int, array of shape (rows in the block, draws))
     """
     sole = {item.identifier: sole_slots(rows, item) for item in rows.groupings}
+    order = np.arange(len(rows.outcome))
+    if rows.residual is not None:
+        # Rows of a unit stand in one block, else its other rows would be worked out twice.
+        order = np.argsort(rows.residual.unit, kind="stable")
     for block in blocks_of(len(rows.outcome), draws.number):
-        chosen = np.arange(block.start, block.stop)
-        yield block, rows_likelihood(rows, draws, chosen, sole)
+        yield order[block], rows_likelihood(rows, draws, order[block], sole)
 
 
 def rows_likelihood(
@@ -73,6 +80,8 @@ def rows_likelihood(
     sole : dict of str to array of bool, shape (rows, slots)
         By identifier, the slots whose effects are integrated out.
     """
+    if rows.residual is not None:
+        return _given_others(rows, draws, chosen, sole)
     known = {name: ~slots[chosen] for name, slots in sole.items()}
     eta = known_predictor(rows, draws, chosen, known)
     likelihood = row_likelihood(rows, draws, chosen)
@@ -81,19 +90,69 @@ def rows_likelihood(
         alone |= ~known[name].all(axis=1)
     if not alone.any():
         return likelihood(eta)
-    variance = np.zeros((int(alone.sum()), draws.number))
-    for grouping in rows.groupings:
-        weight = (grouping.weight[chosen] * ~known[grouping.identifier])[alone]
-        z = grouping.terms[chosen][alone]
-        if weight.any():
-            loaded = _loaded(z, draws.factors[grouping.identifier])
-            variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=1)
+    variance = _sole_variance(rows, draws, chosen[alone], sole)
     found = np.empty_like(eta)
     found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])
     found[alone] = integrated_rows(
         likelihood.rows(np.flatnonzero(alone)), eta[alone], np.sqrt(variance)
     )
     return found
+
+
+def _sole_variance(
+    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray, sole: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return the variance of the effects that are integrated out, shape (len(chosen), draws)."""
+    variance = np.zeros((len(chosen), draws.number))
+    for grouping in rows.groupings:
+        weight = grouping.weight[chosen] * sole[grouping.identifier][chosen]
+        if weight.any():
+            loaded = _loaded(grouping.terms[chosen], draws.factors[grouping.identifier])
+            variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=1)
+    return variance
+
+
+def _given_others(
+    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray, sole: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return the log density of rows given the other rows of their residuals' units."""
+    assert rows.residual is not None
+    whole = np.flatnonzero(np.isin(rows.residual.unit, rows.residual.unit[chosen]))
+    known = {name: ~slots[whole] for name, slots in sole.items()}
+    errors = rows.outcome[whole, None] - known_predictor(rows, draws, whole, known)
+    extra = None
+    if any(slots[whole].any() for slots in sole.values()):
+        extra = _sole_variance(rows, draws, whole, sole)
+    residuals = residuals_of_rows(rows, draws, whole)
+    found = log_densities_given_others(residuals, errors, extra)
+    return found[np.searchsorted(whole, chosen)]
+
+
+def joint_log_likelihood(rows: LikelihoodRows, draws: LikelihoodDraws) -> np.ndarray:
+    """Return the log density of all rows given every effect, where residuals are correlated.
+
+    Returns
+    -------
+    array, shape (draws,)
+    """
+    everything = np.arange(len(rows.outcome))
+    known = {
+        item.identifier: np.ones((len(everything), item.unit.shape[1]), dtype=bool)
+        for item in rows.groupings
+    }
+    total = np.empty(draws.number)
+    for block in blocks_of(draws.number, len(everything)):
+        part = draws.block(block)
+        errors = rows.outcome[:, None] - known_predictor(rows, part, everything, known)
+        determinant, (white,) = whitened(residuals_of_rows(rows, part, everything), errors)
+        total[block] = standard_normal(white, determinant)
+    return total
+
+
+def standard_normal(white: np.ndarray, determinant: np.ndarray) -> np.ndarray:
+    """Return the log density of rows from their whitened residuals, shape (draws,)."""
+    count = len(white)
+    return -0.5 * ((white**2).sum(axis=0) + determinant + count * np.log(2 * np.pi))
 
 
 @dataclass(frozen=True)
@@ -159,6 +218,11 @@ def group_log_likelihood(
     for block in blocks_of(draws.number, width):
         part = draws.block(block)
         eta = known_predictor(rows, part, chosen, known)
+        if rows.residual is not None:
+            effects = _effects(rows, part, chosen, own, inner, outer)
+            values[block] = _correlated_group(rows, part, chosen, eta, effects, rng)
+            squares[block], method = 0.0, "exact" if any(counts.values()) else "none"
+            continue
         likelihood = row_likelihood(rows, part, chosen)
         if not any(counts.values()):
             values[block], squares[block] = likelihood(eta).sum(axis=0), 0.0
@@ -172,6 +236,30 @@ def group_log_likelihood(
         method,
         {name: count for name, count in counts.items() if count},
     )
+
+
+def _correlated_group(
+    rows: LikelihoodRows,
+    draws: LikelihoodDraws,
+    chosen: np.ndarray,
+    eta: np.ndarray,
+    effects: GroupEffects,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the log density of a group of rows with correlated residuals, shape (draws,).
+
+    Multiplied by the inverse Cholesky factor of the residuals' covariance, the rows are those of a
+    model with independent residuals of SD 1.
+    """
+    errors = rows.outcome[chosen, None] - eta
+    determinant, (white, inner, outer) = whitened(
+        residuals_of_rows(rows, draws, chosen), errors, effects.inner, effects.outer
+    )
+    likelihood = RowLikelihood("gaussian", "identity", white, {"sigma": np.ones(1)})
+    found = integrated_group(
+        likelihood, np.zeros_like(white), GroupEffects(effects.unit, inner, outer), rng
+    )
+    return found.log_likelihood - 0.5 * determinant
 
 
 def _own_slots(rows: LikelihoodRows, grouping: GroupingSlots, chosen: np.ndarray) -> np.ndarray:
@@ -195,12 +283,19 @@ def _inner_grouping(
         if not item.multiple
         and item.terms.shape[1] <= MOST_INNER_TERMS
         and own[item.identifier].any()
+        and (rows.residual is None or _within(rows.residual.unit[chosen], item.label[chosen, 0]))
     ]
     sizes = [
         len(np.unique(item.label[chosen][own[item.identifier]])) * item.terms.shape[1]
         for item in candidates
     ]
     return candidates[int(np.argmax(sizes))] if candidates else None
+
+
+def _within(inner: np.ndarray, outer: np.ndarray) -> bool:
+    """Whether every unit of the first lies in one unit of the second."""
+    pairs = np.unique(np.column_stack([inner, outer]), axis=0)
+    return len(pairs) == len(np.unique(inner))
 
 
 def _effects(

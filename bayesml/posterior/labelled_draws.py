@@ -63,6 +63,15 @@ def labelled_draws(fit: Fit, variables: Sequence[str] | str | None = None) -> La
                 (grouping.terms[column], grouping.terms[row])
                 for row, column in zip(rows, columns, strict=True)
             ]
+        elif name == "corr_residual" and values.ndim > 2:
+            # A correlation matrix: each pair of occasions once.
+            labels_of = [str(label) for label in draws["occasion"].values]
+            lower, upper = np.tril_indices(len(labels_of), -1)
+            values = values[:, :, lower, upper]
+            entries = [
+                (labels_of[column], labels_of[row])
+                for row, column in zip(lower, upper, strict=True)
+            ]
         else:
             coords = [[str(label) for label in draws[dim].values] for dim in draws.dims[2:]]
             entries = list(product(*coords))

@@ -12,6 +12,7 @@ from bayesml.posterior.leave_one_out import check_draws
 from bayesml.posterior.likelihood_rows import (
     GroupingSlots,
     LikelihoodRows,
+    cuts_residual_units,
     likelihood_draws,
     likelihood_rows,
 )
@@ -78,6 +79,14 @@ def logo(fit: Fit, grouping: str, *, seed: int = 1) -> CrossValidation:
     chosen = grouping_rows(rows, grouping, "logo(fit, {})")
     labels = fit.posterior[f"u_{chosen.identifier}"][chosen.identifier].values
     members = rows_of_units(chosen, len(labels))
+    if rows.residual is not None and any(
+        cuts_residual_units(rows.residual, of_unit) for of_unit in members
+    ):
+        raise FitError(
+            f"logo leaves out the rows of a unit of {quoted(chosen.name)}, and the residuals of "
+            f"this model ({quoted(fit.spec.text)}) correlate some of them with rows of "
+            "another unit, which stay. Use the grouping of the residuals' unit, or bml.loo(fit)."
+        )
     rng = np.random.default_rng(seed)
     likelihoods: list[GroupLikelihood] = []
     parts: list[LeftOut] = []

@@ -13,6 +13,7 @@ from bayesml.posterior.held_out import (
 from bayesml.posterior.likelihood_rows import (
     LikelihoodDraws,
     LikelihoodRows,
+    cuts_residual_units,
     likelihood_draws,
     likelihood_rows,
 )
@@ -47,6 +48,11 @@ def loo(fit: Fit) -> CrossValidation:
     in blocks of rows and never stored. Rows whose Pareto k is too high, 100 at most, are estimated
     anew with the effects of their smallest unit integrated out given its other rows: the same
     density, from weights that vary less.
+
+    Where residuals are correlated within units, the weights come from the density of a row given
+    the other rows of its unit, in closed form from the inverse of the residuals' covariance
+    (Bürkner, Gabry & Vehtari 2021, doi:10.1007/s00180-020-01045-4): rows before and after the row
+    are known, so this is not the error of a forecast.
 
     Parameters
     ----------
@@ -83,11 +89,13 @@ def loo(fit: Fit) -> CrossValidation:
     probes = np.unique(np.linspace(0, len(rows.outcome) - 1, _PROBES).astype(int))
     efficiency = sampling_efficiency(rows_likelihood(rows, draws, probes, sole), draws.chains)
     parts = [
-        left_out_densities(values, efficiency) for _, values in row_log_likelihoods(rows, draws)
+        (place, left_out_densities(values, efficiency))
+        for place, values in row_log_likelihoods(rows, draws)
     ]
+    order = np.argsort(np.concatenate([place for place, _ in parts]))
     found = LeftOut(
         *(
-            np.concatenate([getattr(part, name) for part in parts])
+            np.concatenate([getattr(part, name) for _, part in parts])[order]
             for name in ("elpd", "lpd", "mcse", "pareto_k")
         )
     )
@@ -132,6 +140,8 @@ def _with_units_integrated(
     for row in high:
         unit_rows = _smallest_unit(rows, int(row))
         if len(unit_rows) < 2 or len(unit_rows) > _MOST_ROWS:
+            continue
+        if rows.residual is not None and cuts_residual_units(rows.residual, unit_rows):
             continue
         whole = group_log_likelihood(rows, draws, unit_rows, rng)
         rest = group_log_likelihood(rows, draws, unit_rows, rng, without=int(row))

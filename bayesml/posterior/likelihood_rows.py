@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesml.errors import FitError
+from bayesml.posterior.residual_fits import residual_record
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
+from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.records.fits import Fit
 from bayesml.specs.censoring import CENSORING, ENTRY, UPPER
+from bayesml.specs.residual_correlations import ResidualCorrelation
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,6 +53,24 @@ class GroupingSlots:
 
 
 @dataclass(frozen=True)
+class ResidualPlaces:
+    """Where the rows stand among the rows that their residuals are correlated with.
+
+    Parameters
+    ----------
+    unit : array of int, shape (rows,)
+    place : array, shape (rows,)
+        Position, time, or number of the occasion.
+    record : ResidualCorrelation
+        The structure.
+    """
+
+    unit: np.ndarray
+    place: np.ndarray
+    record: ResidualCorrelation
+
+
+@dataclass(frozen=True)
 class LikelihoodRows:
     """Rows of a table as a likelihood sees them.
 
@@ -66,6 +87,8 @@ class LikelihoodRows:
         What is known of durations that were not observed whole.
     complete : bool
         Whether these are all rows of the fit; False where the fit has not seen them.
+    residual : ResidualPlaces or None
+        Units and places of correlated residuals.
     """
 
     family: str
@@ -78,6 +101,7 @@ class LikelihoodRows:
     positions: np.ndarray
     bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
     complete: bool = True
+    residual: ResidualPlaces | None = None
 
     @property
     def mark(self) -> str:
@@ -175,6 +199,18 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         groupings=tuple(groupings),
         positions=np.asarray(outcome["obs"].values, dtype=np.int64),
         bounds=row_bounds(constant),
+        residual=_residual_places(fit, constant),
+    )
+
+
+def _residual_places(fit: Fit, constant: "xr.Dataset") -> ResidualPlaces | None:
+    record = residual_record(fit.spec)
+    if record is None:
+        return None
+    return ResidualPlaces(
+        np.asarray(constant["unit_residual"].values, dtype=np.int64),
+        np.asarray(constant["place_residual"].values, dtype=float),
+        record,
     )
 
 
@@ -200,10 +236,12 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
         effects[name] = flat(f"u_{name}")
         corr = flat(f"corr_{name}") if grouping.correlated else None
         factors[name] = covariance_factor(flat(f"sd_{name}"), corr)
+    names = [item.name for item in fit.spec.family_record.parameters]
+    record = residual_record(fit.spec)
     return LikelihoodDraws(
         chains=sizes["chain"],
         beta=flat("beta") if "beta" in posterior else np.empty((number, 0)),
-        parameters={item.name: flat(item.name) for item in fit.spec.family_record.parameters},
+        parameters={name: flat(name) for name in [*names, *([record.parameter] if record else [])]},
         effects=effects,
         factors=factors,
     )
@@ -228,10 +266,35 @@ def covariance_factor(sd: np.ndarray, corr: np.ndarray | None) -> np.ndarray:
     return sd[:, :, None] * root
 
 
+def residuals_of_rows(
+    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray
+) -> CorrelatedResiduals:
+    """Return the distribution of the correlated residuals of some rows."""
+    assert rows.residual is not None
+    return CorrelatedResiduals(
+        rows.residual.unit[chosen],
+        rows.residual.place[chosen],
+        rows.residual.record.correlations,
+        draws.parameters["sigma"],
+        draws.parameters[rows.residual.record.parameter],
+    )
+
+
+def cuts_residual_units(residual: ResidualPlaces, chosen: np.ndarray) -> bool:
+    """Return whether some rows are correlated with rows outside of them."""
+    inside = np.zeros(len(residual.unit), dtype=bool)
+    inside[chosen] = True
+    return bool(np.isin(residual.unit[~inside], residual.unit[inside]).any())
+
+
 def row_likelihood(
     rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray
 ) -> RowLikelihood:
-    """Return the log-likelihood of some rows, as a function of their linear predictor."""
+    """Return the log-likelihood of some rows, as a function of their linear predictor.
+
+    Only of rows that are independent given their effects; see `residuals_of_rows` for others.
+    """
+    assert rows.residual is None
     outcome = rows.outcome[chosen]
     parameters = {name: value for name, value in draws.parameters.items() if name != "cutpoints"}
     if "cutpoints" in draws.parameters:

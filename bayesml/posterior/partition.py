@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 import pandas as pd
 
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import At, named_groupings, variance_shares
 from bayesml.records.fits import Fit
@@ -170,6 +171,12 @@ def icc(
     >>> bml.icc(fit, "school")  # doctest: +SKIP
     """
     chosen = [item.name for item in named_groupings(fit, grouping)]
+    require_independent_residuals(
+        fit.spec,
+        "icc",
+        "How two rows of a unit are correlated depends on which rows they are: use "
+        "bml.vpc(fit) for the shares of the variance, and bml.summary(fit) for the correlation.",
+    )
     shares = variance_shares(fit, at, scale)
     places = [i for i, item in enumerate(fit.facts.groupings) if item.name in chosen]
     values = shares.partition.correlations[..., places]

@@ -15,6 +15,7 @@ from bayesml.posterior.partial_pooling import (
     partial_of_fit,
     partial_of_reml,
 )
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.shrinkage_estimates import UNDETERMINED, unit_estimates
 from bayesml.quantities.dummy_likelihoods import GroupedOutcome, dummy_likelihood
 from bayesml.quantities.dummy_regression import DummyFit, free_columns
@@ -133,6 +134,7 @@ def pooling(
     >>> print(bml.pooling(model, model.fit()))  # doctest: +SKIP
     """
     prob = checked_prob(prob)
+    require_independent_residuals(model.spec, "pooling", "Use model.fit().")
     rows = rows_of_model(model)
     own = _own_grouping(rows, grouping)
     outcome = rows.outcome("bml.pooling")

@@ -24,6 +24,7 @@ from bayesml.posterior.prediction_rows import (
     shown_groups,
 )
 from bayesml.posterior.replicated_rows import checked_seed
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.row_summaries import summarise_rows
 from bayesml.records.fits import Fit
@@ -136,6 +137,10 @@ def predict(
     >>> bml.predict(fit, {"standLRT": [-1, 0, 1]}, groups="marginal")  # doctest: +SKIP
     """
     _check_kind(kind)
+    if new_data is not None or kind == "outcome":
+        require_independent_residuals(
+            fit.spec, "predict", "Predict the mean of the fit's own rows: bml.predict(fit)."
+        )
     interval = interval_words(prob)
     chosen = checked_groups(fit, groups, new_rows=new_data is not None)
     if new_data is None:

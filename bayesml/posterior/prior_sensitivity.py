@@ -22,6 +22,7 @@ from bayesml.posterior.prior_densities import (
     prior_texts_of,
     widened_prior,
 )
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.quantities.power_scaling import power_scaling_sensitivity
 from bayesml.records.fits import Fit
 from bayesml.specs.distributions import Support
@@ -101,7 +102,7 @@ def sensitivity(fit: Fit) -> Sensitivity:
     Raises
     ------
     FitError
-        The fit was saved without its rows, or has fewer than 100 draws.
+        The fit was saved without its rows, has fewer than 100 draws, or has correlated residuals.
 
     Notes
     -----
@@ -115,6 +116,9 @@ def sensitivity(fit: Fit) -> Sensitivity:
     >>> print(bml.sensitivity(fit))  # doctest: +SKIP
     """
     check_draws(fit, "sensitivity")
+    require_independent_residuals(
+        fit.spec, "sensitivity", "Fit again with another prior, such as priors={'phi': ...}."
+    )
     rows, draws = likelihood_rows(fit), likelihood_draws(fit)
     labelled = labelled_draws(fit)
     shape = labelled.values.shape[:2]

@@ -10,6 +10,8 @@ from scipy import sparse
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
 from bayesml.posterior.linear_predictors import covariance_root, flat_draws
+from bayesml.posterior.residual_fits import residual_record
+from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.records.fits import Fit
 
 SAME, NEW = "same", "new"
@@ -133,6 +135,8 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
     groupings = [item.identifier for item in fit.facts.groupings]
     beta = flat_draws(fit, "beta") if "beta" in fit.posterior else np.empty((fit.draws_made, 0))
     names = [item.name for item in fit.spec.family_record.parameters]
+    record = residual_record(fit.spec)
+    names += [record.parameter] if record is not None else []
     return ChosenDraws(
         beta[chosen],
         {name: flat_draws(fit, name)[chosen] for name in names},
@@ -231,7 +235,13 @@ def predictors_of(checked: CheckedRows, draws: ChosenDraws, *, effects: bool = T
 def simulated_outcomes(
     checked: CheckedRows, draws: ChosenDraws, eta: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return outcomes drawn by the family's simulator, shape (draws, rows)."""
+    """Return outcomes drawn by the family's simulator, shape (draws, rows).
+
+    Correlated residuals are drawn jointly over the rows of their unit.
+    """
+    residuals = _residuals(checked, draws)
+    if residuals is not None:
+        return eta + draw_residuals(residuals, rng).T
     spec, trials = checked.fit.spec, checked.rows.trials
     family, link = spec.family_record, spec.link_record
     # One more axis than the draws: the rows.
@@ -261,6 +271,9 @@ def outcome_moments(
     """
     spec = checked.fit.spec
     family, link = spec.family_record, spec.link_record
+    residuals = _residuals(checked, draws)
+    if residuals is not None:
+        return eta, residuals.row_sd.T
     if family.response == "ordered":
         mean, square = np.zeros_like(eta), np.zeros_like(eta)
         for place, cutpoint in enumerate(draws.parameters["cutpoints"].T):
@@ -275,6 +288,21 @@ def outcome_moments(
     parameters = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
     variance = family.variance(mean, parameters, trials)
     return mean * family.mean_factor(parameters), np.sqrt(variance)
+
+
+def _residuals(checked: CheckedRows, draws: ChosenDraws) -> CorrelatedResiduals | None:
+    """Return the distribution of correlated residuals, None where they are independent."""
+    record = residual_record(checked.fit.spec)
+    if record is None:
+        return None
+    rows = checked.fit.data["constant_data"].to_dataset()
+    return CorrelatedResiduals(
+        np.asarray(rows["unit_residual"].values, dtype=np.int64),
+        np.asarray(rows["place_residual"].values, dtype=float),
+        record.correlations,
+        draws.parameters["sigma"],
+        draws.parameters[record.parameter],
+    )
 
 
 def members_of(grouping: UnitRows) -> sparse.csr_array:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.model_rows import GroupingRows, ModelRows, rows_in_fit
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.unit_tables import (
     UnitDraws,
     unit_attrs,
@@ -74,6 +75,7 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
     >>> bml.shrinkage(fit, "school")[["unit", "rows", "shrinkage"]]  # doctest: +SKIP
     """
     prob = checked_prob(prob)
+    require_independent_residuals(fit.spec, "shrinkage", "Use bml.random_effects(fit).")
     effects = unit_draws(fit, grouping)
     chosen = unit_draws(fit, grouping, term)
     rows = rows_in_fit(fit, "bml.shrinkage")

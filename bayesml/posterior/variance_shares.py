@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
+from bayesml.posterior.residual_fits import residual_record
 from bayesml.quantities.partition import (
     HERMITE_TERMS,
     NODES,
@@ -79,6 +80,13 @@ def variance_shares(
     if not facts.groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
     family, link = spec.family_record, spec.link_record
+    record = residual_record(spec)
+    if record is not None and record.by_occasion:
+        raise FitError(
+            f"The level-1 variance of this model differs between occasions "
+            f"({quoted(spec.residual.text if spec.residual else '')}), so its groupings have no "
+            "one share of the variance. Use bml.variance_components(fit)."
+        )
     counts = link.name == "log"
     latent = spec.latent_variance is not None
     if scale not in SCALES:

@@ -279,4 +279,12 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
             rows.append(row(f"corr_{grouping.name}", f"LKJ({grouping.eta:g})"))
     for name, prior in resolved.parameter_priors.items():
         rows.append(row(name, prior.text))
+    if resolved.residual is not None:
+        residual = resolved.residual
+        for label, prior in zip(residual.occasions, residual.sigma_priors, strict=True):
+            rows.append(row(f"sigma[{label}]", prior.text, "sigma"))
+        text = residual.prior.text
+        if residual.record.at_median_gap:
+            text = f"{text} at a distance of {residual.median_gap:.4g}"
+        rows.append(row(residual.record.parameter, text))
     return rows

@@ -197,6 +197,8 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
         dims[f"sd_{name}"] = (f"{name}_term",)
         dims[f"corr_{name}"] = (f"{name}_term", f"{name}_term_bis")
         dims[f"u_{name}"] = (name, f"{name}_term")
+    if model.resolved.residual is not None and model.resolved.residual.occasions:
+        dims |= {"sigma": ("occasion",), "corr_residual": ("occasion", "occasion_bis")}
     return {name: dims.get(name, ()) for name in model.resolved.posterior_names}
 
 
@@ -241,6 +243,9 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         constant[f"terms_{name}"] = (("obs", f"{name}_term"), part.terms)
         if part.units.weights is not None:
             constant[f"weight_{name}"] = (dims, part.units.weights)
+    if model.design.residual is not None:
+        constant["unit_residual"] = ("obs", np.asarray(model.design.residual.units.index))
+        constant["place_residual"] = ("obs", np.asarray(model.design.residual.place))
     # The predictors as they are: slopes and contrasts change one of them and replay the design.
     for number, (name, values) in enumerate(predictor_columns(model.design).items()):
         constant[f"predictor_{number}"] = ("obs", values, {"column": name})

@@ -8,9 +8,10 @@ import numpy as np
 
 from bayesml.errors import FitError, quoted
 from bayesml.quantities.correlation_matrices import draw_lkj
+from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.records.modelling import Model
 from bayesml.specs.distributions import Prior
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -133,6 +134,24 @@ def parameter_draws(
             found[name] = np.sort(free, axis=1)
         else:
             found[name] = np.minimum(_draw(prior, rng, draws), _LARGEST)
+    if resolved.residual is not None:
+        found |= _residual_draws(resolved.residual, rng, draws)
+    return found
+
+
+def _residual_draws(
+    residual: ResolvedResidual, rng: np.random.Generator, draws: int
+) -> dict[str, np.ndarray]:
+    """Return draws of the SDs by occasion and of the correlations of residuals."""
+    found: dict[str, np.ndarray] = {}
+    name = residual.record.parameter
+    if residual.sigma_priors:
+        found["sigma"] = np.minimum(_columns(residual.sigma_priors, rng, draws), _LARGEST)
+    if residual.record.bounds is None:
+        factor = draw_lkj(rng, residual.prior.values[0], len(residual.occasions), draws)
+        found[name] = factor @ factor.swapaxes(1, 2)
+    else:
+        found[name] = _draw(residual.prior, rng, draws) ** (1 / residual.median_gap)
     return found
 
 
@@ -229,6 +248,17 @@ def _outcomes(
     block: slice,
     rng: np.random.Generator,
 ) -> np.ndarray:
+    if model.design.residual is not None:
+        rows, residual = model.design.residual, model.resolved.residual
+        assert residual is not None
+        residuals = CorrelatedResiduals(
+            rows.units.index,
+            rows.place,
+            residual.record.correlations,
+            parameters["sigma"][block],
+            parameters[residual.record.parameter][block],
+        )
+        return eta + draw_residuals(residuals, rng).T
     family, link = model.resolved.family, model.spec.link_record
     values: dict[str, Any] = {
         # One more axis than the draws: the rows.

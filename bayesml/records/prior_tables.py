@@ -71,6 +71,15 @@ def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray
             yield lkj_marginal(grouping.eta, max(grouping.blocks)).ppf(tails)
     for prior in resolved.parameter_priors.values():
         yield _ppf(prior, tails)
+    if resolved.residual is not None:
+        residual = resolved.residual
+        for prior in residual.sigma_priors:
+            yield _ppf(prior, tails)
+        if residual.record.bounds is None:
+            yield lkj_marginal(residual.prior.values[0], len(residual.occasions)).ppf(tails)
+        else:
+            # Of the correlation at a distance of 1, wherever the prior holds.
+            yield _ppf(residual.prior, tails) ** (1 / residual.median_gap)
 
 
 def _ppf(prior: Prior, tails: np.ndarray) -> np.ndarray:
@@ -82,7 +91,8 @@ def _ppf(prior: Prior, tails: np.ndarray) -> np.ndarray:
 def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the prior draws of what the priors imply for each grouping."""
     resolved = model.resolved
-    if not resolved.groupings:
+    # Without groupings nothing has a share, and with an SD for each occasion it is not one share.
+    if not resolved.groupings or (resolved.residual is not None and resolved.residual.occasions):
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
     between = np.column_stack(

@@ -294,7 +294,8 @@ def partition_section(fit: Fit, prob: float) -> Section:
                 estimate_table(correlations, prob, SHARES),
             )
         )
-    return Section((scale_words(shares),), tuple(tables))
+        return Section((scale_words(shares),), tuple(tables))
+    return Section((scale_words(shares), correlations), tuple(tables))
 
 
 def scale_words(shares: pd.DataFrame) -> str:

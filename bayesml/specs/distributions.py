@@ -11,7 +11,7 @@ from scipy import stats
 
 from bayesml.errors import PriorError, did_you_mean, quoted
 
-Support = Literal["real", "positive", "share", "correlation"]
+Support = Literal["real", "positive", "share", "correlation", "bounded"]
 ArgumentKind = Literal["location", "scale", "shape", "bound"]
 
 
@@ -37,12 +37,15 @@ class Distribution:
         PyMC's name.
     arguments : tuple of Argument
         In the order in which a prior text gives them.
-    support : {"real", "positive", "share", "correlation"}
-        Where the distribution lives; a share lies between 0 and 1.
+    support : {"real", "positive", "share", "correlation", "bounded"}
+        Where the distribution lives; a share lies between 0 and 1, a bounded
+        parameter between two numbers of its own.
     text : str
         PyMC code: argument names in braces, NAME for the variable's name, DIMS for its dims.
     frozen : callable or None
         From the arguments to a SciPy distribution of the same density.
+    bounded : bool
+        Whether it may also be the prior of a parameter between two bounds.
     """
 
     name: str
@@ -50,6 +53,11 @@ class Distribution:
     support: Support
     text: str
     frozen: Callable[..., Any] | None = None
+    bounded: bool = False
+
+    def fits(self, support: Support) -> bool:
+        """Whether it may be the prior of a parameter of this support."""
+        return self.support == support or (support == "bounded" and self.bounded)
 
     @property
     def signature(self) -> str:
@@ -146,6 +154,16 @@ DISTRIBUTIONS = {
             "positive",
             "pm.Uniform(NAME, {lower}, {upper}DIMS)",
             lambda lower, upper: stats.uniform(lower, np.asarray(upper) - lower),
+            bounded=True,
+        ),
+        Distribution(
+            "TruncatedNormal",
+            (*_mu_sigma(), Argument("lower", "bound"), Argument("upper", "bound")),
+            "bounded",
+            "pm.TruncatedNormal(NAME, {mu}, {sigma}, lower={lower}, upper={upper}DIMS)",
+            lambda mu, sigma, lower, upper: stats.truncnorm(
+                (lower - mu) / sigma, (upper - mu) / sigma, loc=mu, scale=sigma
+            ),
         ),
         # Gamma(.001, .001) on the precision, as in MLwiN's manuals: a prior on the variance.
         Distribution(
@@ -161,6 +179,7 @@ DISTRIBUTIONS = {
             "share",
             "pm.Beta(NAME, {alpha}, {beta}DIMS)",
             stats.beta,
+            bounded=True,
         ),
         Distribution("LKJ", (Argument("eta", "shape"),), "correlation", ""),
     )
@@ -239,12 +258,17 @@ def names_for(support: Support) -> list[str]:
     shown = [
         item.signature
         for item in DISTRIBUTIONS.values()
-        if item.support == support and item.name != "MLwiN"
+        if item.fits(support) and item.name != "MLwiN"
     ]
     return [*shown, "pc(U, alpha)", "mlwin"] if support == "positive" else shown
 
 
-def parse_prior(text: str, support: Support, key: str = "prior") -> Prior:
+def parse_prior(
+    text: str,
+    support: Support,
+    key: str = "prior",
+    bounds: tuple[float, float] = (-inf, inf),
+) -> Prior:
     """Return the prior that a text such as `"HalfStudentT(4, 0.5)"` names.
 
     Parameters
@@ -253,10 +277,12 @@ def parse_prior(text: str, support: Support, key: str = "prior") -> Prior:
         A distribution in PyMC's name with numbers in the documented order, or by name;
         ``"pc(U, alpha)"`` is the exponential prior with P(sd > U) = alpha (Simpson et al. 2017,
         doi:10.1214/16-STS576); ``"mlwin"`` is Gamma^-1(0.001, 0.001) on the variance.
-    support : {"real", "positive", "share", "correlation"}
+    support : {"real", "positive", "share", "correlation", "bounded"}
         What the parameter needs.
     key : str
         Prior key, for messages.
+    bounds : (float, float)
+        Of a bounded parameter: the range in which the prior must lie.
 
     Raises
     ------
@@ -286,7 +312,7 @@ def parse_prior(text: str, support: Support, key: str = "prior") -> Prior:
             )
         return Prior("Exponential", (-log(alpha) / upper,))
     distribution = DISTRIBUTIONS.get(name)
-    if distribution is None or distribution.support != support or name == "MLwiN":
+    if distribution is None or not distribution.fits(support) or name == "MLwiN":
         hint = did_you_mean(name, [n.split("(")[0] for n in names_for(support)])
         what = "is unknown" if distribution is None else f"does not fit a {support} parameter"
         raise PriorError(
@@ -294,11 +320,22 @@ def parse_prior(text: str, support: Support, key: str = "prior") -> Prior:
             f"{allowed}"
         )
     values = _arguments(distribution.arguments, positional, named, text, key)
-    if name == "Uniform" and not 0 <= values[0] < values[1]:
+    if support == "bounded":
+        _check_range(text, key, Prior(name, values), bounds)
+    elif name == "Uniform" and not 0 <= values[0] < values[1]:
         raise PriorError(
             f"The prior {quoted(text)} of {quoted(key)} needs 0 <= lower < upper. Give such bounds."
         )
     return Prior(name, values)
+
+
+def _check_range(text: str, key: str, prior: Prior, bounds: tuple[float, float]) -> None:
+    lower, upper = (0.0, 1.0) if prior.distribution == "Beta" else prior.values[-2:]
+    if not bounds[0] <= lower < upper <= bounds[1]:
+        raise PriorError(
+            f"The prior {quoted(text)} of {quoted(key)} lies between {lower:g} and {upper:g}, and "
+            f"the parameter lies between {bounds[0]:.6g} and {bounds[1]:g}. Give such bounds."
+        )
 
 
 def _read_call(text: str, key: str, allowed: str) -> tuple[str, list[float], dict[str, float]]:

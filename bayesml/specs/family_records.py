@@ -58,6 +58,8 @@ class Family:
     likelihood : str
         Template of the PyMC statement: `NAME` is the observed variable's name, `eta` the linear
         predictor, `d` the data, parameters have their names; conditions on `link` and `trials`.
+        Where residuals may be correlated `{{ mean }}` and `{{ spread }}` stand for eta and the
+        level-1 SD, or for what the rows before make of them.
     simulate : callable
         ``simulate(rng, mean, parameters, trials)`` draws outcomes; `mean` is the inverse link of
         the linear predictor, for ordered outcomes the linear predictor itself.

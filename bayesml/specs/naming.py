@@ -83,7 +83,9 @@ def _free(name: str, taken: set[str], adds: Callable[[str], set[str]]) -> str:
     return candidate
 
 
-def assign_identifiers(groupings: Iterable[str], response: str) -> tuple[Mapping[str, str], str]:
+def assign_identifiers(
+    groupings: Iterable[str], response: str, reserved: Iterable[str] = ()
+) -> tuple[Mapping[str, str], str]:
     """Return identifiers of the groupings and of the outcome that clash with nothing.
 
     Parameters
@@ -92,6 +94,8 @@ def assign_identifiers(groupings: Iterable[str], response: str) -> tuple[Mapping
         Names of the groupings.
     response : str
         Text of the outcome.
+    reserved : iterable of str
+        Names that this model's source bears besides those that all bear.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def assign_identifiers(groupings: Iterable[str], response: str) -> tuple[Mapping
     >>> dict(assign_identifiers(["beta", "beta_"], "y")[0])
     {'beta': 'beta_', 'beta_': 'beta__2'}
     """
-    taken = set(RESERVED)
+    taken = {*RESERVED, *reserved}
     assigned = {name: _free(identifier(name), taken, _grouping_names) for name in groupings}
     outcome = _free(identifier(response), taken, lambda name: {name})
     return MappingProxyType(assigned), outcome

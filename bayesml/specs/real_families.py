@@ -25,7 +25,7 @@ REAL_FAMILIES = (
         description="real numbers",
         links=("identity",),
         response="real",
-        likelihood='pm.Normal(NAME, eta, sigma, observed=d["y"], dims="obs")',
+        likelihood='pm.Normal(NAME, {{ mean }}, {{ spread }}, observed=d["y"], dims="obs")',
         simulate=_simulate_gaussian,
         log_likelihood=_log_gaussian,
         variance=lambda mean, parameters, trials: np.broadcast_to(

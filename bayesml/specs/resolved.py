@@ -7,6 +7,8 @@ from functools import cached_property
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Family
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS, ResidualCorrelation
+from bayesml.specs.residual_structures import Residual
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,36 @@ class ResolvedGrouping:
 
 
 @dataclass(frozen=True)
+class ResolvedResidual:
+    """The structure of the residuals with everything that the generated source depends on.
+
+    Parameters
+    ----------
+    residual : Residual
+        What the user asked for.
+    prior : Prior
+        Prior of the correlation, or of the correlation matrix.
+    sigma_priors : tuple of Prior
+        Prior of the SD at each occasion, where each has its own.
+    occasions : tuple of str
+        Labels of the occasions, where each has its own SD.
+    median_gap : float
+        Median distance between neighbouring rows, where the prior holds at that distance.
+    """
+
+    residual: Residual
+    prior: Prior
+    sigma_priors: tuple[Prior, ...] = ()
+    occasions: tuple[str, ...] = ()
+    median_gap: float = 1.0
+
+    @property
+    def record(self) -> ResidualCorrelation:
+        """The structure's record."""
+        return RESIDUAL_CORRELATIONS[self.residual.structure]
+
+
+@dataclass(frozen=True)
 class ResolvedSpec:
     """A specification with every prior, parametrisation and name explicit.
 
@@ -114,7 +146,7 @@ class ResolvedSpec:
     slope_priors : tuple of Prior
         Prior of each coefficient but the intercept.
     parameter_priors : mapping of str to Prior
-        Priors of the likelihood's further parameters.
+        Priors of the likelihood's further parameters that are one number, or have one prior.
     trials, offset : bool
         Whether there are binomial trials, and a known part of the linear predictor.
     categories : tuple of str
@@ -123,6 +155,8 @@ class ResolvedSpec:
         What rows of durations say beside y: ``censoring``, ``upper_bound``, ``entry_time``.
     censored : tuple of int
         Codes of censoring that occur, see `bayesml.specs.censoring`; empty where all ended.
+    residual : ResolvedResidual or None
+        How residuals are correlated, None where they are independent.
     """
 
     spec: ModelSpec
@@ -137,6 +171,7 @@ class ResolvedSpec:
     categories: tuple[str, ...] = ()
     bounds: tuple[str, ...] = ()
     censored: tuple[int, ...] = ()
+    residual: ResolvedResidual | None = None
 
     @property
     def family(self) -> Family:
@@ -172,5 +207,7 @@ class ResolvedSpec:
             if grouping.correlated:
                 names.append(f"corr_{grouping.identifier}")
         names += [parameter.name for parameter in self.family.parameters]
+        if self.residual is not None:
+            names.append(self.residual.record.parameter)
         names += [f"u_{grouping.identifier}" for grouping in self.groupings]
         return tuple(names)

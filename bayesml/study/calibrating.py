@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.held_out import joint_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.likelihood_rows import (
     blocks_of,
@@ -296,7 +297,9 @@ def _ranked_quantities(fit: Fit) -> tuple[tuple[str, ...], np.ndarray]:
         values.append(effects.values[:, :, :first])
     rows, draws = likelihood_rows(fit), likelihood_draws(fit)
     total = np.zeros(draws.number)
-    for block in blocks_of(len(rows.outcome), draws.number):
+    if rows.residual is not None:
+        total = joint_log_likelihood(rows, draws)
+    for block in [] if rows.residual is not None else blocks_of(len(rows.outcome), draws.number):
         chosen = np.arange(block.start, block.stop)
         known = {
             grouping.identifier: np.ones((len(chosen), grouping.unit.shape[1]), dtype=bool)

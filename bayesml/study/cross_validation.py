@@ -19,6 +19,7 @@ from bayesml.posterior.likelihood_rows import (
     likelihood_rows,
 )
 from bayesml.posterior.predictive_scores import CrossValidation
+from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
 from bayesml.specs.families import family_named
@@ -79,6 +80,9 @@ def kfold(
     >>> model = bml.two_level(exam, "normexam ~ standLRT", group="school")
     >>> print(bml.kfold(model, by="school", k=5))  # doctest: +SKIP
     """
+    require_independent_residuals(
+        model.spec, "kfold", "Use bml.loo(fit), or bml.logo(fit, grouping) for whole units."
+    )
     rows = unfitted_rows(model)
     members = _parts(model, rows, by)
     _check_whole("k", k, 2, len(members), "rows" if by is None else f"units of {by}")

@@ -37,12 +37,18 @@ POSITIVE: list[tuple[str, Any]] = [
     ("Uniform(1, 4)", stats.uniform(1, 3)),
     (" pc(1, 0.05) ", stats.expon(scale=1 / -np.log(0.05))),
 ]
+BOUNDED: list[tuple[str, Any]] = [
+    ("Uniform(-0.5, 1)", stats.uniform(-0.5, 1.5)),
+    ("Beta(2, 3)", stats.beta(2, 3)),
+    ("TruncatedNormal(0.2, 0.5, -1, 1)", stats.truncnorm(-2.4, 1.6, 0.2, 0.5)),
+]
 
 
 @pytest.mark.parametrize(
     ("text", "support", "expected"),
     [(text, "real", expected) for text, expected in REAL]
-    + [(text, "positive", expected) for text, expected in POSITIVE],
+    + [(text, "positive", expected) for text, expected in POSITIVE]
+    + [(text, "bounded", expected) for text, expected in BOUNDED],
 )
 def test_a_prior_is_scipys_distribution(text: str, support: Support, expected: Any) -> None:
     found = parse_prior(text, support).frozen
@@ -88,11 +94,11 @@ def test_pc_prior_has_the_tail_that_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in DISTRIBUTIONS if name not in {"LKJ", "MLwiN"}])
-@given(numbers=st.lists(st.floats(0.01, 1e6), min_size=3, max_size=3))
+@given(numbers=st.lists(st.floats(0.01, 1e6), min_size=4, max_size=4))
 def test_the_text_of_a_prior_reads_back(name: str, numbers: list[float]) -> None:
     record = DISTRIBUTIONS[name]
     values = tuple(float(f"{value:.6g}") for value in sorted(numbers))[: len(record.arguments)]
-    if name == "Uniform" and values[0] == values[1]:
+    if name in {"Uniform", "TruncatedNormal"} and values[-2] == values[-1]:
         return
     prior = Prior(name, values)
     assert parse_prior(prior.text, record.support) == prior
