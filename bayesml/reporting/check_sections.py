@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bayesml.errors import FitError
 from bayesml.posterior.check_words import FITS, SUSPICIOUS
 from bayesml.posterior.predictive_checks import posterior_checks
 from bayesml.records.fits import ROW_GROUPS, Fit
@@ -26,7 +27,11 @@ def checks_section(fit: Fit, prob: float) -> Section:
                 "replicated from it.",
             )
         )
-    table = posterior_checks(fit, draws=_DRAWS, prob=prob, seed=fit.seed)
+    try:
+        table = posterior_checks(fit, draws=_DRAWS, prob=prob, seed=fit.seed)
+    except FitError as error:
+        # Not every outcome can be set against replications: censored durations cannot.
+        return Section((str(error),))
     failed = table[table["words"] != FITS]
     plot = Plot(
         picture(posterior_check_plot(table)),

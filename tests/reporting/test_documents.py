@@ -227,6 +227,12 @@ KINDS = {
         {"family": "ordinal"},
         "Posterior of the cutpoints",
     ),
+    "censored durations": (
+        "kidney",
+        "surv(time, status) ~ age + (1 | id)",
+        {"family": "weibull"},
+        "18 right-censored",
+    ),
     "crossed": (
         "scotssec",
         "attain ~ verbal + (1 | primary) + (1 | second)",
