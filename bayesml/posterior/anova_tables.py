@@ -98,6 +98,11 @@ def variance_table(model: Model | Fit, grouping: str | None = None) -> pd.DataFr
 
 
 def _check_outcome(rows: ModelRows) -> None:
+    if rows.censored:
+        raise FitError(
+            f"An analysis of variance needs outcomes that were observed, and {rows.censored}. Use "
+            "bml.vpc(fit), whose shares take censoring into account."
+        )
     if rows.family == "ordinal" or rows.trials is not None:
         what = "ordered categories" if rows.family == "ordinal" else "successes out of trials"
         raise FitError(

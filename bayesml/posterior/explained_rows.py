@@ -135,7 +135,8 @@ def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
             mean = link.inverse(eta)
         here = {name: values[block, None] for name, values in draws.items()}
         # The quick ways below are for families without parameters of their own.
-        if rows.trials is not None or (draws and level1 is None):
+        general = rows.trials is not None or family.response == "positive"
+        if general or (draws and level1 is None):
             trials = np.ones(1) if rows.trials is None else rows.trials
             rest = family.variance(mean, here, trials).mean(axis=1)
             mean = mean * family.mean_factor(here)
@@ -144,7 +145,7 @@ def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
             rest = level1[block]
         elif family.response == "count" and not draws:
             rest = centre
-        elif rows.trials is None and not draws:
+        elif not general and not draws:
             # The mean of p (1 - p), without another pass over the rows.
             rest = centre * (1 - centre) - spread * (1 - 1 / len(rows.outcome))
         columns.append(explained(spread, rest))

@@ -16,6 +16,7 @@ from bayesml.posterior.explained_rows import bayes_r2, gelman_pardoe_r2
 from bayesml.posterior.fitted_rows import FittedRows, fitted_rows
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
+from bayesml.posterior.variance_shares import require_finite_variance
 from bayesml.records.fits import Fit
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def r2(
             f"method is {quoted(str(method))}. {did_you_mean(str(method), list(_METHODS))} "
             f"Allowed: {', '.join(map(repr, _METHODS))}."
         )
+    require_finite_variance(fit)
     require_independent_residuals(
         fit.spec, "r2", "Use bml.variance_components(fit), and compare models by bml.loo(fit)."
     )

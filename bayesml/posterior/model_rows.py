@@ -98,6 +98,8 @@ class ModelRows:
     coefficients : tuple of str
     groupings : tuple of GroupingRows
     family, link : str
+    censored : str
+        How many durations were not observed whole, in words.
     """
 
     y: np.ndarray
@@ -108,6 +110,7 @@ class ModelRows:
     groupings: tuple[GroupingRows, ...]
     family: str
     link: str
+    censored: str = ""
 
     def outcome(self, what: str, offset: np.ndarray | None = None) -> GroupedOutcome:
         """Return the outcome for maximum likelihood, with the model's offset or another.
@@ -154,6 +157,7 @@ def rows_of_model(model: Model) -> ModelRows:
         ),
         family=model.spec.family,
         link=model.spec.link,
+        censored=model.facts.censored,
     )
 
 
@@ -194,4 +198,5 @@ def rows_in_fit(fit: Fit, wanted_by: str) -> ModelRows:
         ),
         family=fit.facts.family,
         link=fit.facts.link,
+        censored=fit.facts.censored,
     )

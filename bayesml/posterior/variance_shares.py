@@ -170,7 +170,23 @@ def _variance_of_mean(fit: Fit, extended: bool) -> tuple[np.ndarray, np.ndarray,
     draws = parameter_draws_of(fit)
     if extended:
         draws = {name: values[..., None] for name, values in draws.items()}
+    require_finite_variance(fit)
     one, two = (family.variance(np.array(m), draws, np.ones(1)) for m in (1.0, 2.0))
+    quadratic = (two - 2 * one) / 2
+    return one - quadratic, quadratic, family.mean_factor(draws)
+
+
+def require_finite_variance(fit: Fit) -> None:
+    """Raise where draws give the outcome an infinite variance.
+
+    Raises
+    ------
+    FitError
+    """
+    family = fit.spec.family_record
+    if family.response != "positive":
+        return
+    one = family.variance(np.array(1.0), parameter_draws_of(fit), np.ones(1))
     infinite = float(np.mean(np.isinf(one)))
     if infinite:
         raise FitError(
@@ -178,8 +194,6 @@ def _variance_of_mean(fit: Fit, extended: bool) -> tuple[np.ndarray, np.ndarray,
             "the draws (a shape of 2 or less), so shares of it say nothing. Use "
             "bml.variance_components(fit), whose SDs are on the scale of log durations."
         )
-    quadratic = (two - 2 * one) / 2
-    return one - quadratic, quadratic, family.mean_factor(draws)
 
 
 def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]:

@@ -194,6 +194,34 @@ def test_vpc_of_durations_is_that_of_simulated_ones(table: pd.DataFrame, fake_fi
     assert found == pytest.approx(mean.var() / total.var(), rel=0.02)
 
 
+def test_explained_variance_of_durations(table: pd.DataFrame, fake_fit: MakeFit) -> None:
+    u = np.linspace(-1, 1, 12)[:, None]
+    fit = made(table, fake_fit, "exponential", u_ward=u)
+    mean = np.exp(0.4 + 0.3 * table["x"] + np.repeat(u[:, 0], 5))
+    # The variance of an exponential duration is the square of its mean.
+    expected = mean.var() / (mean.var() + (mean**2).mean())
+    assert bml.r2(fit, "bayes")["mean"][0] == pytest.approx(expected)
+    with pytest.raises(FitError, match="infinite in 100% of the draws"):
+        bml.r2(made(table, fake_fit, "loglogistic", shape=1.5))
+
+
+@pytest.mark.parametrize("family", DURATIONS)
+def test_a_report_says_what_is_known_of_the_durations(
+    table: pd.DataFrame, fake_fit: MakeFit, family: str, tmp_path: Any
+) -> None:
+    model = bml.two_level(table, "surv(time, status) ~ x", group="ward", family=family)
+    page = bml.report(fake_fit(model, draws=100), tmp_path / "report.html").read_text("utf-8")
+    censored = int((table["status"] == 0).sum())
+    assert f"of 60 durations {censored} right-censored" in page
+    assert "replicated durations are whole ones" in page
+
+
+def test_an_analysis_of_variance_refuses_censored_outcomes(table: pd.DataFrame) -> None:
+    model = bml.two_level(table, "surv(time, status) ~ x", group="ward", family="weibull")
+    with pytest.raises(FitError, match="needs outcomes that were observed, and of 60 durations"):
+        bml.variance_table(model)
+
+
 def test_calibration_refuses_censored_outcomes(table: pd.DataFrame) -> None:
     model = bml.two_level(table, "surv(time, status) ~ x", group="ward", family="weibull")
     with pytest.raises(FitError, match="simulated durations are whole ones"):
