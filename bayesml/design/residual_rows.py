@@ -59,6 +59,11 @@ class ResidualRows:
         """The rows sorted by unit, and by place within it; shape (rows,)."""
         return np.lexsort((self.place, self.units.index))
 
+    def unit_keys(self, frame: pd.DataFrame) -> list[str]:
+        """Return the text by which each unit is known again in other rows."""
+        _, first = np.unique(self.units.index, return_index=True)
+        return residual_unit_keys(self.residual, frame.iloc[first])
+
     @property
     def largest(self) -> int:
         """Number of rows of the largest unit."""
@@ -139,6 +144,28 @@ def residual_rows(
     if residual.structure == "continuous_ar":
         _check_scale_of_time(rows)
     return rows
+
+
+def residual_unit_keys(residual: Residual, frame: pd.DataFrame) -> list[str]:
+    """Return the text of each row's unit, of several columns joined by slashes.
+
+    Raises
+    ------
+    TableError
+        A label is missing.
+    """
+    for name in residual.unit:
+        missing = frame[name].isna().to_numpy(dtype=bool)
+        if missing.any():
+            raise TableError(
+                f"The unit of the residuals has no label in column {quoted(name)}, row "
+                f"{row_list(missing)}. Fill it in, or leave these rows out."
+            )
+    columns = [frame[name].astype(object) for name in residual.unit]
+    return [
+        "/".join(str(unit_label(value)).replace("/", "\\/") for value in key)
+        for key in zip(*columns, strict=True)
+    ]
 
 
 def _positions_in_unit(index: np.ndarray) -> np.ndarray:

@@ -24,7 +24,11 @@ from bayesml.posterior.prediction_rows import (
     shown_groups,
 )
 from bayesml.posterior.replicated_rows import checked_seed
-from bayesml.posterior.residual_fits import require_independent_residuals
+from bayesml.posterior.residual_forecasts import (
+    PredictedResiduals,
+    residuals_of_fit,
+    residuals_of_new_rows,
+)
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.row_summaries import summarise_rows
 from bayesml.records.fits import Fit
@@ -83,6 +87,13 @@ def predict(
       sum of squared weights, so the average is exact but for one numerical integral (logit and
       complementary log-log; error about 1e-8).
 
+    Where residuals are correlated within units, new rows need the columns of the residuals' unit
+    and time. Rows of a known unit are predicted given the residuals of its rows in the fit: after
+    its last occasion a forecast, whose mean returns to eta as time goes on, between occasions an
+    interpolation; without a column of time new rows follow the unit's last one. The rows of a new
+    unit are drawn jointly. Under "population" and "marginal" each row is drawn by itself. The
+    fit's own rows have the mean eta, and outcomes are replicated jointly within units.
+
     Parameters
     ----------
     fit : Fit
@@ -113,7 +124,8 @@ def predict(
         from 0) and columns `mean`, `median`, `sd`, `lower`, `upper`. Means of ordered outcomes
         have a row per category, named in the column `category`; drawn ordered outcomes have the
         columns `mode` with its `probability`, `median`, `lower`, `upper`. Attributes: `groups`,
-        `kind`, `scale`, `prob`, `interval`, and `seed` where numbers were drawn. The DataArray has
+        `kind`, `scale`, `prob`, `interval`, `seed` where numbers were drawn, and `residuals`,
+        the strategy of correlated residuals' units. The DataArray has
         the dims chain, draw, obs (and category).
 
     Raises
@@ -137,16 +149,18 @@ def predict(
     >>> bml.predict(fit, {"standLRT": [-1, 0, 1]}, groups="marginal")  # doctest: +SKIP
     """
     _check_kind(kind)
-    if new_data is not None or kind == "outcome":
-        require_independent_residuals(
-            fit.spec, "predict", "Predict the mean of the fit's own rows: bml.predict(fit)."
-        )
     interval = interval_words(prob)
     chosen = checked_groups(fit, groups, new_rows=new_data is not None)
     if new_data is None:
         rows = rows_of_fit(fit, chosen)
     else:
         rows = new_rows(fit, new_data, chosen, trials=kind != "linear" and fit.facts.trials)
+    residuals = None
+    if fit.spec.residual is not None and kind != "linear":
+        if new_data is not None:
+            residuals = residuals_of_new_rows(fit, new_data, chosen, groups)
+        elif kind == "outcome":
+            residuals = residuals_of_fit(fit)
     drawn = kind == "outcome" or any((part.positions < 0).any() for part in _drawing(rows))
     seed = checked_seed(seed)
     attrs: dict[Hashable, Any] = {
@@ -154,14 +168,15 @@ def predict(
         "kind": kind,
         "scale": f"link ({fit.spec.link})" if kind == "linear" else "response",
         **({"seed": seed} if drawn else {}),
+        **({"residuals": residuals.strategy} if residuals is not None else {}),
     }
     if draws:
-        return _array(fit, rows, kind, seed, attrs)
+        return _array(fit, rows, kind, seed, attrs, residuals)
     attrs |= {"prob": float(prob), "interval": interval}
     if kind == "outcome" and fit.facts.categories:
         table = _category_table(fit, rows, seed, prob)
     else:
-        table = _table(fit, rows, kind, seed, prob)
+        table = _table(fit, rows, kind, seed, prob, residuals)
     table.attrs = attrs
     return table
 
@@ -184,6 +199,7 @@ def _on_blocks[T](
     kind: str,
     seed: int,
     use: Callable[[slice, np.ndarray], T],
+    residuals: PredictedResiduals | None = None,
 ) -> list[T]:
     """Return what `use` makes of the values of each block of rows, draws last, in order."""
     parameters = {
@@ -193,6 +209,11 @@ def _on_blocks[T](
     def make(block: PredictorBlock) -> T:
         if kind == "linear":
             values = block.eta
+        elif residuals is not None:
+            values = block.eta + residuals.of(block.rows, seed if kind == "outcome" else None)
+            if block.variance is not None and kind == "outcome":
+                normal = np.random.default_rng([seed, block.rows.start]).standard_normal
+                values = values + np.sqrt(block.variance) * normal(values.shape)
         elif kind == "mean":
             values = mean_of_block(fit, block, rows.trials, parameters)
         else:
@@ -203,8 +224,17 @@ def _on_blocks[T](
     return list(worked_blocks(predictor_blocks(fit, rows, seed), make))
 
 
-def _table(fit: Fit, rows: PredictionRows, kind: str, seed: int, prob: float) -> pd.DataFrame:
-    parts = _on_blocks(fit, rows, kind, seed, lambda _, values: summarise_rows(values, prob))
+def _table(
+    fit: Fit,
+    rows: PredictionRows,
+    kind: str,
+    seed: int,
+    prob: float,
+    residuals: PredictedResiduals | None,
+) -> pd.DataFrame:
+    parts = _on_blocks(
+        fit, rows, kind, seed, lambda _, values: summarise_rows(values, prob), residuals
+    )
     numbers = {
         name: np.concatenate([getattr(part, name) for part in parts]).ravel() for name in _NUMBERS
     }
@@ -253,6 +283,7 @@ def _array(
     kind: str,
     seed: int,
     attrs: dict[Hashable, Any],
+    residuals: PredictedResiduals | None,
 ) -> "xr.DataArray":
     import xarray as xr
 
@@ -266,7 +297,7 @@ def _array(
     def keep(place: slice, block: np.ndarray) -> None:
         values[:, place] = np.moveaxis(block, -1, 0)
 
-    _on_blocks(fit, rows, kind, seed, keep)
+    _on_blocks(fit, rows, kind, seed, keep, residuals)
     obs = np.arange(len(rows.index)) if rows.index.nlevels > 1 else rows.index.to_numpy()
     coords: dict[str, Any] = {
         "chain": posterior["chain"].values,

@@ -110,6 +110,53 @@ def draw_residuals(residuals: CorrelatedResiduals, rng: np.random.Generator) -> 
     return found
 
 
+def residuals_given_known(
+    residuals: CorrelatedResiduals,
+    known: np.ndarray,
+    errors: np.ndarray,
+    place: np.ndarray,
+    rng: np.random.Generator | None,
+) -> np.ndarray:
+    """Return the mean, or draws, of the residuals of new rows of a unit given its known ones.
+
+    Parameters
+    ----------
+    residuals : CorrelatedResiduals
+        Its units and places are not used.
+    known : array, shape (known rows,)
+        Places of the rows whose residuals are known; there may be none.
+    errors : array, shape (known rows, draws)
+        Their residuals.
+    place : array, shape (new rows,)
+        Places of the new rows, other ones than the known.
+    rng : numpy Generator or None
+        Draws jointly over the new rows; None returns their mean.
+
+    Returns
+    -------
+    array, shape (new rows, draws)
+    """
+    count = len(known)
+    both = np.concatenate([known, place])
+    found = np.empty((len(place), len(residuals.sigma)))
+    for block in residuals.blocks(len(both)):
+        covariance = residuals.covariance(both, block)
+        own = covariance[:, count:, count:]
+        mean = np.zeros((len(own), len(place)))
+        if count:
+            across = covariance[:, count:, :count]
+            weights = np.linalg.solve(covariance[:, :count, :count], across.swapaxes(1, 2))
+            mean = np.einsum("dkn,kd->dn", weights, errors[:, block])
+            own = own - across @ weights
+        if rng is not None:
+            # By eigenvalues, since rounding may leave a variance of 0 a little below it.
+            values, vectors = np.linalg.eigh(own)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+            mean = mean + np.einsum("dnm,dm->dn", root, rng.standard_normal(mean.shape))
+        found[:, block] = mean.T
+    return found
+
+
 def log_densities_given_others(
     residuals: CorrelatedResiduals, errors: np.ndarray, extra: np.ndarray | None = None
 ) -> np.ndarray:

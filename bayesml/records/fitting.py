@@ -244,7 +244,9 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         if part.units.weights is not None:
             constant[f"weight_{name}"] = (dims, part.units.weights)
     if model.design.residual is not None:
-        constant["unit_residual"] = ("obs", np.asarray(model.design.residual.units.index))
+        residual = model.design.residual
+        labels = json.dumps(residual.unit_keys(model.design.rows.frame), ensure_ascii=False)
+        constant["unit_residual"] = ("obs", np.asarray(residual.units.index), {"labels": labels})
         constant["place_residual"] = ("obs", np.asarray(model.design.residual.place))
     # The predictors as they are: slopes and contrasts change one of them and replay the design.
     for number, (name, values) in enumerate(predictor_columns(model.design).items()):

@@ -39,6 +39,8 @@ class ResidualCorrelation:
         Default prior; `{lower}` and `{upper}` are the bounds.
     by_occasion : bool
         Whether each occasion has an SD of its own.
+    markov : bool
+        Whether a row given its neighbours in time is independent of all other rows.
     at_median_gap : bool
         Whether the prior is that of the correlation one median gap apart.
     """
@@ -52,6 +54,7 @@ class ResidualCorrelation:
     bounds: Callable[[int], tuple[float, float]] | None
     default: str
     by_occasion: bool = False
+    markov: bool = False
     at_median_gap: bool = False
 
 
@@ -81,6 +84,7 @@ RESIDUAL_CORRELATIONS = {
             symbol=r"\phi",
             bounds=lambda largest: (-1.0, 1.0),
             default="TruncatedNormal(0, 0.5, {lower}, {upper})",
+            markov=True,
         ),
         ResidualCorrelation(
             name="continuous_ar",
@@ -91,6 +95,7 @@ RESIDUAL_CORRELATIONS = {
             symbol=r"\phi",
             bounds=lambda largest: (0.0, 1.0),
             default="Uniform({lower}, {upper})",
+            markov=True,
             at_median_gap=True,
         ),
         ResidualCorrelation(
