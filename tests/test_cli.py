@@ -463,3 +463,16 @@ def test_the_demo_goes_the_whole_way(folder: Path, capsys) -> None:
     slope = float(fit.posterior["beta"].sel(coef="standLRT").mean())
     # REML gives 0.557, and the posterior's SD is 0.020; 200 draws that mix badly are worth 20.
     assert slope == pytest.approx(0.557, abs=0.02)
+
+
+def test_durations_go_through_the_command_line(folder: Path, capsys) -> None:
+    assert run("new", "two_level", "--family", "weibull") == 0
+    text = capsys.readouterr().out
+    assert "surv(response, status) ~ x" in text
+    own = 'surv(time, status) ~ age + sex"'
+    kidney = text.replace('surv(response, status) ~ x"', own).replace('"school"', '"id"')
+    (folder / "k.toml").write_text(kidney.replace('terms = ["1 + x"]', 'terms = ["1"]'))
+    assert run("check", "k.toml", "dataset:kidney") == 0
+    assert "family weibull" in capsys.readouterr().out
+    assert run("code", "k.toml", "dataset:kidney") == 0
+    assert "pm.CustomDist(" in capsys.readouterr().out

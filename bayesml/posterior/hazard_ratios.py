@@ -39,9 +39,9 @@ def _log_hazard_factor(fit: Fit, call: str) -> np.ndarray:
     if family.durations is not None:
         raise FitError(
             f"{call} needs proportional hazards, and those of the family {quoted(family.name)} "
-            "are not: covariates multiply durations. exp(beta) is the ratio of durations: "
-            "bml.summary(fit), and between units bml.median_rate_ratio(fit). Families with "
-            f"proportional hazards: {proportional}."
+            f"are not: covariates multiply durations. exp(beta) is the ratio of "
+            f"{family.durations.scale} durations: bml.summary(fit), and between units "
+            f"bml.median_rate_ratio(fit). Families with proportional hazards: {proportional}."
         )
     raise FitError(
         f"{call} needs durations with proportional hazards ({proportional}), or periods of "

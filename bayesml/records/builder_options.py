@@ -31,7 +31,8 @@ class Options(TypedDict, total=False):
         Likelihood; default gaussian. Durations may be censored: ``surv(time, status)`` left of the
         tilde, ``surv(entry, time, status)`` with delayed entry, ``surv(lower, upper,
         kind="interval")`` where a duration lies between two times (an empty bound is an open
-        one).
+        one). The exponential of the linear predictor is the mean of an exponential and a Weibull
+        duration, as in brms, and the median of a log-logistic one.
     link : str
         Link; default the family's first.
     trials : str or int

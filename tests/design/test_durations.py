@@ -8,6 +8,7 @@ import pytest
 
 import bayesml as bml
 from bayesml.design.durations import duration_rows
+from bayesml.design.row_subsets import design_of_rows
 from bayesml.errors import TableError
 from bayesml.specs.duration_calls import read_durations
 from bayesml.specs.parsing import parse
@@ -120,6 +121,13 @@ def test_what_is_refused(response: str, change: dict[str, Any], words: str) -> N
 def test_one_duration_everywhere_is_nothing_to_model() -> None:
     with pytest.raises(TableError, match="'time' has the value 2 in every row"):
         bml.model(TABLE.assign(time=2.0), "surv(time) ~ x", family="exponential")
+
+
+def test_fewer_rows_keep_what_is_known_of_them() -> None:
+    made = bml.model(TABLE, "surv(start, time, status) ~ x", family="weibull")
+    _, fewer = design_of_rows(made.resolved, made.design, np.array([1, 2]))
+    assert fewer.response.bounds["censoring"].tolist() == [0, 1]
+    assert fewer.response.bounds["entry_time"].tolist() == [1, 0.5]
 
 
 def test_the_intercept_stands_at_time_under_observation_over_ends() -> None:

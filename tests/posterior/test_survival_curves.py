@@ -164,7 +164,7 @@ def test_what_is_refused(table: pd.DataFrame, fake_fit: MakeFit) -> None:
             "Both new_data and at",
         ),
         (lambda: bml.hazard_ratio(gaussian), "needs durations with proportional hazards"),
-        (lambda: bml.hazard_ratio(loglogistic), "covariates multiply durations"),
+        (lambda: bml.hazard_ratio(loglogistic), "is the ratio of median durations"),
         (lambda: bml.median_hazard_ratio(loglogistic), "bml.median_rate_ratio(fit)"),
         (lambda: bml.posterior_checks(weibull), "replicated durations are whole ones"),
         (lambda: bml.residuals(weibull), "replicated durations are whole ones"),
