@@ -85,11 +85,12 @@ class ClosedFunction(CFunc):
 
     Attributes
     ----------
-    inlined : bool
-        Whether the functions that it calls may be drawn into it.
+    optimised : bool
+        Whether it is optimised together with the functions that it calls. Those are optimised
+        already, and drawn together large ones take long.
     """
 
-    inlined = True
+    optimised = True
 
     def _compile_uncached(self) -> Any:
         result = super()._compile_uncached()  # type: ignore[misc]
@@ -101,9 +102,8 @@ class ClosedFunction(CFunc):
                 if not called.is_declaration and called.linkage == Linkage.linkonce_odr:
                     called.linkage = Linkage.internal
                     called.name = f"{called.name}.of.{library.name}"
-                    if not self.inlined:
-                        called.add_function_attribute("noinline")
-            optimise()
+            if self.optimised:
+                optimise()
 
         library._optimize_final_module = close_and_optimise
         return result

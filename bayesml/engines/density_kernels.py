@@ -1,4 +1,4 @@
-"""Compiled kernels of the marginal log-density of a Gaussian model, and of exact draws given it.
+"""Compiled kernels of the marginal log-density of a Gaussian model.
 
 The parameters are, one after the other and without constraints: the log SD of every varying term;
 for every correlated block the Fisher-transformed partial correlations (Lewandowski, Kurowicka &
@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayesml.engines.elimination_kernels import back_substitute, factorise
-from bayesml.engines.gradient_kernels import factor_gradient
+from bayesml.engines.reduction_kernels import reduce_products, reduced_gradient, working_memory
 from bayesml.engines.unit_kernels import cholesky_in_place, kernel
 
 # Codes of the prior distributions, with up to three arguments each.
@@ -177,25 +176,17 @@ def coefficients_given(density, reduced, sigma, sampled, schur, mean):  # type: 
 
 
 @kernel
-def marginal_density(plan, density, theta, gradient, with_gradient):  # type: ignore[no-untyped-def]
-    """Return the log-density at unconstrained parameters; write its gradient where asked.
+def marginal_density(plan, density, theta, gradient):  # type: ignore[no-untyped-def]
+    """Return the log-density at unconstrained parameters; write its gradient, unless it is empty.
 
     NaN where a matrix cannot be factorised.
     """
-    fronts = np.empty(plan.cross_fronts.size)
-    size = plan.cross_core.shape[0]
-    core = np.empty((size, size))
-    fixed = np.empty(plan.cross_fixed.shape)
-    columns = plan.cross_outcome.shape[0]
-    reduced = np.empty((columns, columns))
-    return density_in(plan, density, theta, gradient, with_gradient, fronts, core, fixed, reduced)
+    return density_in(plan, density, theta, gradient, working_memory(plan, gradient.size > 0))
 
 
 @kernel
-def density_in(  # type: ignore[no-untyped-def]
-    plan, density, theta, gradient, with_gradient, fronts, core, fixed, reduced
-):
-    """As `marginal_density`, in given working memory, which keeps the factorisation."""
+def density_in(plan, density, theta, gradient, memory):  # type: ignore[no-untyped-def]
+    """As `marginal_density`, in given working memory, which keeps what `effects_given` reads."""
     terms = density.term_scale.size
     correlations = density.correlation_power.size
     p = density.precision.size
@@ -206,7 +197,8 @@ def density_in(  # type: ignore[no-untyped-def]
     sigma = unpack(plan, density, theta, factors, correlation_factors)
     if not (sigma > 0.0 and sigma < 1e150):
         return np.nan
-    log_determinant = factorise(plan, factors, fronts, core, fixed, reduced)
+    reduced = memory.reduced
+    log_determinant = reduce_products(plan, factors, memory)
     schur = np.empty((p, p))
     mean = np.empty(p)
     schur_determinant, squares = coefficients_given(density, reduced, sigma, sampled, schur, mean)
@@ -234,13 +226,15 @@ def density_in(  # type: ignore[no-untyped-def]
             sampled[s] * density.sampled_scale[s] + density.sampled_shift[s],
         )
         value += log_prior
-    if not with_gradient or not np.isfinite(value):
+    if gradient.size == 0 or not np.isfinite(value):
         return value
     # dq/dW = v v' with v = (-mean, -sampled, 1), and the derivative of the log determinant
     columns = reduced.shape[0]
     v = np.ones(columns)
-    v[:p] = -mean
-    v[p : columns - 1] = -sampled
+    for i in range(p):
+        v[i] = -mean[i]
+    for s in range(sampled.size):
+        v[p + s] = -sampled[s]
     outer = np.empty((columns, columns))
     for i in range(columns):
         for j in range(columns):
@@ -276,7 +270,7 @@ def density_in(  # type: ignore[no-untyped-def]
         )
         gradient[terms + correlations + 1 + s] = total / variance + slope * density.sampled_scale[s]
     by_factor = np.empty(factors.size)
-    factor_gradient(plan, factors, fronts, core, fixed, outer, by_factor)
+    reduced_gradient(plan, factors, memory, outer, by_factor)
     for i in range(factors.size):
         slope_sigma -= by_factor[i] * factors[i]
     term = 0
@@ -313,85 +307,3 @@ def density_in(  # type: ignore[no-untyped-def]
         gradient[at] += slope * x + 1.0
     gradient[terms + correlations] += slope_sigma
     return value
-
-
-@kernel
-def effects_given(  # type: ignore[no-untyped-def]
-    plan, density, theta, fronts, core, fixed, reduced, normal, coefficients, effects
-):
-    """Draw coefficients and random effects given the parameters, exactly.
-
-    Parameters
-    ----------
-    fronts, core, fixed, reduced : arrays
-        What `density_in` without gradient left at `theta`.
-    normal : array, shape (integrated coefficients + columns of Z,)
-        Standard normal numbers.
-    coefficients : array, shape (coefficients,)
-        Written: the integrated ones, then the sampled ones, internal scale.
-    effects : array, shape (columns of Z,)
-        Written: random effects on the user's scale, in the order of elimination.
-    """
-    terms = density.term_scale.size
-    correlations = density.correlation_power.size
-    p = density.precision.size
-    sampled = theta[terms + correlations + 1 :]
-    factors = np.empty(plan.factor_start[-1])
-    sigma = unpack(plan, density, theta, factors, np.empty(factors.size))
-    schur = np.empty((p, p))
-    mean = np.empty(p)
-    coefficients_given(density, reduced, sigma, sampled, schur, mean)
-    for i in range(p - 1, -1, -1):
-        total = sigma * normal[i]
-        for j in range(i + 1, p):
-            total -= schur[j, i] * (coefficients[j] - mean[j])
-        coefficients[i] = mean[i] + total / schur[i, i]
-    coefficients[p:] = sampled
-    columns = reduced.shape[0]
-    values = np.empty((effects.size, 1))
-    for i in range(effects.size):
-        total = fixed[i, columns - 1] + sigma * normal[p + i]
-        for c in range(columns - 1):
-            total -= fixed[i, c] * coefficients[c]
-        values[i, 0] = total
-    back_substitute(plan, fronts, core, values)
-    first_term = np.zeros(plan.group_size.size, dtype=np.int64)
-    for g in range(1, plan.group_size.size):
-        first_term[g] = first_term[g - 1] + plan.group_size[g - 1]
-    for i in range(plan.unit_group.size):
-        g = plan.unit_group[i]
-        k = plan.group_size[g]
-        first = plan.unit_column[i]
-        for a in range(k):
-            total = 0.0
-            for b in range(a + 1):
-                total += factors[plan.factor_start[g] + a * k + b] * values[first + b, 0]
-            effects[first + a] = total / density.term_scale[first_term[g] + a]
-
-
-@kernel
-def draw_effects(plan, density, thetas, normals, coefficients, effects):  # type: ignore[no-untyped-def]
-    """Draw coefficients and random effects for each row of `thetas`; see `effects_given`."""
-    fronts = np.empty(plan.cross_fronts.size)
-    size = plan.cross_core.shape[0]
-    core = np.empty((size, size))
-    fixed = np.empty(plan.cross_fixed.shape)
-    columns = plan.cross_outcome.shape[0]
-    reduced = np.empty((columns, columns))
-    factors = np.empty(plan.factor_start[-1])
-    correlation_factors = np.empty(factors.size)
-    for i in range(thetas.shape[0]):
-        unpack(plan, density, thetas[i], factors, correlation_factors)
-        factorise(plan, factors, fronts, core, fixed, reduced)
-        effects_given(
-            plan,
-            density,
-            thetas[i],
-            fronts,
-            core,
-            fixed,
-            reduced,
-            normals[i],
-            coefficients[i],
-            effects[i],
-        )

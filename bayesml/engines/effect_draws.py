@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from bayesml.engines.chains import ChainDraws, effect_generator
-from bayesml.engines.density_kernels import draw_effects
+from bayesml.engines.effect_kernels import draw_effects
 from bayesml.engines.marginal_models import MarginalModel, posterior_arrays
 
 # Numbers held at once beside the draws themselves: 32 MB.

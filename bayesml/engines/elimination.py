@@ -54,6 +54,9 @@ class Plan(NamedTuple):
         Z'C.
     cross_outcome : array, shape (columns of C, columns of C)
         C'C.
+    cross_units : array, shape (terms, columns of C + terms, units)
+        [Z'C Z'Z] of every unit once more, for `one_grouping_kernels`; empty, with no units, unless
+        there is one grouping whose units share no rows.
     """
 
     group_size: np.ndarray
@@ -68,6 +71,7 @@ class Plan(NamedTuple):
     cross_core: np.ndarray
     cross_fixed: np.ndarray
     cross_outcome: np.ndarray
+    cross_units: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,7 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
             cross_core=core,
             cross_fixed=cross_fixed,
             cross_outcome=fixed.T @ fixed,
+            cross_units=_side_by_side(sizes, eliminated, fronts, cross_fixed),
         ),
     )
 
@@ -292,6 +297,17 @@ def _fill_core(
             row, column = columns_later[pairs[1]] + a, columns[pairs[0]] + b
             core[row, column] = products[:, a, b]
             core[column, row] = products[:, a, b]
+
+
+def _side_by_side(
+    sizes: np.ndarray, eliminated: int, fronts: np.ndarray, cross_fixed: np.ndarray
+) -> np.ndarray:
+    """Return [Z'C Z'Z], last axis units, of a single grouping whose units share no rows."""
+    if len(sizes) != 1 or not eliminated:
+        return np.empty((0, 0, 0))
+    shape = (eliminated, int(sizes[0]), -1)
+    both = np.concatenate([cross_fixed.reshape(shape), fronts.reshape(shape)], axis=2)
+    return np.ascontiguousarray(both.transpose(1, 2, 0))
 
 
 def _with_fixed(grouping: GroupingArrays, fixed: np.ndarray) -> np.ndarray:

@@ -66,7 +66,9 @@ def factorise(  # type: ignore[no-untyped-def]
     for value in factors:
         if not abs(value) < 1e100:
             return np.nan
-    reduced[:, :] = plan.cross_outcome
+    for c in range(columns):
+        for d in range(columns):
+            reduced[c, d] = plan.cross_outcome[c, d]
     # L' Z'Z L + I and L' Z'C
     for e in range(eliminated):
         g = plan.unit_group[e]
@@ -177,7 +179,10 @@ def factorise(  # type: ignore[no-untyped-def]
                     return np.nan
                 for j in range(i):
                     core[j, i] = core[i, j]
-            core[:, :] = np.linalg.cholesky(core)
+            factor = np.linalg.cholesky(core)
+            for i in range(size):
+                for j in range(size):
+                    core[i, j] = factor[i, j]
         for i in range(size):
             log_determinant += 2.0 * np.log(core[i, i])
             for c in range(columns):

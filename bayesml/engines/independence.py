@@ -23,6 +23,7 @@ from bayesml.engines.independence_kernels import move, proposal_density
 from bayesml.engines.marginal_models import MarginalModel
 from bayesml.engines.posterior_modes import PosteriorMode
 from bayesml.engines.progress import ChainState, ProgressDisplay
+from bayesml.engines.reduction_kernels import working_memory
 
 # Share, degrees of freedom and scale of the components.
 _MIXTURE = ((0.8, 6.0, 1.1), (0.2, 3.0, 2.2))
@@ -86,7 +87,7 @@ def _tried(
     mixture = _mixture(model.dimensions)
     log_weights = np.array(
         [
-            marginal_density(model.elimination.plan, model.density, theta, nothing, False)
+            marginal_density(model.elimination.plan, model.density, theta, nothing)
             - proposal_density(point, mixture)
             for theta, point in zip(thetas, z, strict=True)
         ]
@@ -194,10 +195,7 @@ class _Chain:
         own_seed = chain_seed(self._seed, self.number)
         random = np.random.default_rng(own_seed)
         plan = model.elimination.plan
-        memory = tuple(
-            np.empty((2, *array.shape))
-            for array in (plan.cross_fronts, plan.cross_core, plan.cross_fixed, plan.cross_outcome)
-        )
+        memories = (working_memory(plan, False), working_memory(plan, False))
         keeper = DrawKeeper(model, draws)
         size = model.dimensions
         state = np.array([-np.inf, -np.inf, 0.0])
@@ -228,7 +226,7 @@ class _Chain:
                 random.standard_normal((wanted, keeper.normals_per_draw)),
                 state,
                 current,
-                *memory,
+                memories,
                 *rows,
                 coefficients,
                 effects,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bayesml.engines.density_kernels import density_in, effects_given
+from bayesml.engines.density_kernels import density_in
+from bayesml.engines.effect_kernels import effects_given
 from bayesml.engines.marginal_functions import placed
 from bayesml.engines.unit_kernels import kernel
 
@@ -50,10 +51,7 @@ def move(  # type: ignore[no-untyped-def]
     normals,
     state,
     current,
-    fronts,
-    core,
-    fixed,
-    reduced,
+    memories,
     kept,
     accepted,
     log_density,
@@ -79,8 +77,8 @@ def move(  # type: ignore[no-untyped-def]
         factorisation; updated.
     current : array, shape (dimensions,)
         The current z; updated.
-    fronts, core, fixed, reduced : arrays
-        Working memory for two points, first axis of length 2.
+    memories : tuple of two Memory
+        Working memory for two points.
     kept, accepted, log_density, coefficients, effects : arrays
         Written, one row per step: theta, the acceptance probability, and draws.
     """
@@ -94,17 +92,7 @@ def move(  # type: ignore[no-untyped-def]
         for j in range(z.size):
             z[j] = current[j] + steps[i, j] if short else proposals[i, j]
         placed(centre, spread, z, theta)
-        value = density_in(
-            plan,
-            density,
-            theta,
-            nothing,
-            False,
-            fronts[there],
-            core[there],
-            fixed[there],
-            reduced[there],
-        )
+        value = density_in(plan, density, theta, nothing, memories[there])
         weight = value - proposal_density(z, mixture)
         accepted[i] = 0.0
         if np.isfinite(weight):
@@ -122,10 +110,7 @@ def move(  # type: ignore[no-untyped-def]
                 plan,
                 density,
                 theta,
-                fronts[here],
-                core[here],
-                fixed[here],
-                reduced[here],
+                memories[here],
                 normals[i],
                 coefficients[i],
                 effects[i],

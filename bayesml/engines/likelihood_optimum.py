@@ -15,9 +15,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 
+from bayesml.engines import reduction_kernels
+from bayesml.engines.effect_kernels import scaled_effects
 from bayesml.engines.elimination import Elimination, eliminate
-from bayesml.engines.elimination_kernels import back_substitute, factorise
-from bayesml.engines.gradient_kernels import factor_gradient
 from bayesml.engines.linear_models import LinearModel, Standardised, per_grouping, standardise
 
 # An SD below this share of the residual's, for a term of unit mean square, is 0 but for rounding.
@@ -28,6 +28,10 @@ _ROUNDS = 6
 # A diagonal entry below this is taken to be at its bound, and these are tried in its place.
 _STUCK = 1e-5
 _LIFTS = (1e-3, 1e-2, 0.1, 1.0)
+
+# Run by Python, as they only call one kernel or another: those are compiled for the density.
+_reduce = reduction_kernels.reduce_products.py_func
+_gradient = reduction_kernels.reduced_gradient.py_func
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,13 @@ class _Profile:
         self.entries, self.diagonal = _entries(model.blocks)
         plan = self.elimination.plan
         self.factors = np.zeros(int(plan.factor_start[-1]))
-        self.memory = tuple(
-            np.empty_like(array)
-            for array in (plan.cross_fronts, plan.cross_core, plan.cross_fixed, plan.cross_outcome)
-        )
+        self.memory = reduction_kernels.working_memory(plan, True)
 
     def solve(self, entries: np.ndarray) -> tuple[float, float, np.ndarray, np.ndarray, float]:
         """Return log |V|, log |S|, the Cholesky factor of S, the coefficients and the squares."""
         self.factors[self.entries] = entries
-        determinant = factorise(self.elimination.plan, self.factors, *self.memory)
-        reduced = self.memory[3]
+        determinant = _reduce(self.elimination.plan, self.factors, self.memory)
+        reduced = self.memory.reduced
         p = self.predictors
         schur = np.linalg.cholesky(reduced[:p, :p])
         half = solve_triangular(schur, reduced[:p, p], lower=True)
@@ -112,7 +113,7 @@ class _Profile:
             inverse = solve_triangular(schur, np.eye(p), lower=True)
             outer[:p, :p] -= 0.5 * inverse.T @ inverse
         gradient = np.empty_like(self.factors)
-        factor_gradient(self.elimination.plan, self.factors, *self.memory[:3], outer, gradient)
+        _gradient(self.elimination.plan, self.factors, self.memory, outer, gradient)
         return float(value), -2 * gradient[self.entries]
 
 
@@ -228,8 +229,10 @@ def _optimum(
     sigma = float(np.sqrt(squares / profile.freedom))
     p = profile.predictors
     inverse = solve_triangular(schur, np.eye(p), lower=True)
-    effects = profile.memory[2] @ np.append(-beta, 1.0)[:, None]
-    back_substitute(profile.elimination.plan, profile.memory[0], profile.memory[1], effects)
+    plan = profile.elimination.plan
+    effects = np.empty(int(plan.unit_column[-1]))
+    zeros = np.zeros(len(effects))
+    scaled_effects(plan, profile.factors, 0.0, beta, zeros, profile.memory, effects)
     sds, correlations, by_grouping = [], [], []
     scales = per_grouping(arrays.term_scale, model.sizes)
     start = 0
@@ -245,7 +248,7 @@ def _optimum(
         correlations.append(np.clip(rows @ rows.T, -1.0, 1.0))
         sds.append(np.where(used, sigma * spread, 0.0))
         columns = profile.elimination.columns_of(g)
-        by_grouping.append(effects[columns, 0].reshape(-1, size) @ factor.T)
+        by_grouping.append((effects[columns].reshape(-1, size) / scale) @ change.T)
     # At a bound the criterion may rise to the inside; elsewhere its slope is nought.
     free = ~(profile.diagonal & (entries <= 1e-8))
     return LikelihoodOptimum(

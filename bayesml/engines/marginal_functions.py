@@ -19,10 +19,11 @@ from bayesml.engines.c_functions import (
 )
 from bayesml.engines.density_kernels import Density, density_in
 from bayesml.engines.elimination import Plan
+from bayesml.engines.reduction_kernels import working_memory
 from bayesml.engines.unit_kernels import kernel
 
 # Numbers in the block: for each of the arrays in `arrays_at` its address, then its shape.
-_BLOCK = 63
+_BLOCK = 67
 
 
 @kernel
@@ -41,23 +42,24 @@ def arrays_at(block):  # type: ignore[no-untyped-def]
         carray(as_pointer(block[18]), (block[19], block[20]), np.float64),
         carray(as_pointer(block[21]), (block[22], block[23]), np.float64),
         carray(as_pointer(block[24]), (block[25], block[26]), np.float64),
+        carray(as_pointer(block[27]), (block[28], block[29], block[30]), np.float64),
     )
     density = Density(
-        carray(as_pointer(block[27]), (block[28],), np.float64),
-        carray(as_pointer(block[29]), (block[30],), np.int64),
         carray(as_pointer(block[31]), (block[32],), np.float64),
         carray(as_pointer(block[33]), (block[34],), np.int64),
-        carray(as_pointer(block[35]), (block[36], block[37]), np.float64),
-        carray(as_pointer(block[38]), (block[39],), np.float64),
-        carray(as_pointer(block[40]), (block[41],), np.float64),
-        carray(as_pointer(block[42]), (block[43],), np.int64),
-        carray(as_pointer(block[44]), (block[45], block[46]), np.float64),
-        carray(as_pointer(block[47]), (block[48],), np.float64),
-        carray(as_pointer(block[49]), (block[50],), np.float64),
+        carray(as_pointer(block[35]), (block[36],), np.float64),
+        carray(as_pointer(block[37]), (block[38],), np.int64),
+        carray(as_pointer(block[39]), (block[40], block[41]), np.float64),
+        carray(as_pointer(block[42]), (block[43],), np.float64),
+        carray(as_pointer(block[44]), (block[45],), np.float64),
+        carray(as_pointer(block[46]), (block[47],), np.int64),
+        carray(as_pointer(block[48]), (block[49], block[50]), np.float64),
         carray(as_pointer(block[51]), (block[52],), np.float64),
+        carray(as_pointer(block[53]), (block[54],), np.float64),
+        carray(as_pointer(block[55]), (block[56],), np.float64),
     )
-    centre = carray(as_pointer(block[53]), (block[54],), np.float64)
-    spread = carray(as_pointer(block[55]), (block[56], block[57]), np.float64)
+    centre = carray(as_pointer(block[57]), (block[58],), np.float64)
+    spread = carray(as_pointer(block[59]), (block[60], block[61]), np.float64)
     return plan, density, centre, spread
 
 
@@ -83,19 +85,7 @@ def _log_density(size, z_, gradient_, value_, data_):  # type: ignore[no-untyped
         theta = np.empty(size)
         slope = np.empty(size)
         placed(centre, spread, z, theta)
-        core_size = plan.cross_core.shape[0]
-        columns = plan.cross_outcome.shape[0]
-        value[0] = density_in(
-            plan,
-            density,
-            theta,
-            slope,
-            True,
-            np.empty(plan.cross_fronts.size),
-            np.empty((core_size, core_size)),
-            np.empty(plan.cross_fixed.shape),
-            np.empty((columns, columns)),
-        )
+        value[0] = density_in(plan, density, theta, slope, working_memory(plan, True))
         if not np.isfinite(value[0]):
             return 3
         for j in range(size):
@@ -123,12 +113,12 @@ def _theta(size, kept_size, z_, kept_, data_):  # type: ignore[no-untyped-def]
 
 
 class _KernelFunction(ClosedFunction):
-    """A closed function whose kernels, optimised already, stay functions of their own.
+    """A closed function that leaves its kernels, optimised already, as they are.
 
     Drawn together into one they would take a minute to compile.
     """
 
-    inlined = False
+    optimised = False
 
 
 @cache

@@ -10,6 +10,12 @@ import numpy as np
 from numba import njit
 
 kernel: Any = njit(cache=True, error_model="numpy", nogil=True)
+# Written out where a kernel calls it, so that what it calls is not compiled once more.
+inlined_kernel: Any = njit(cache=True, error_model="numpy", nogil=True, inline="always")
+# Sums may be taken in another order, several terms at a time.
+summing_kernel: Any = njit(
+    cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "contract"}
+)
 
 
 @kernel

@@ -504,5 +504,5 @@ def density_and_gradient(engine: MarginalModel, theta: np.ndarray) -> tuple[floa
     """Return what the compiled kernel says."""
     gradient = np.full(len(theta), np.nan)
     theta = np.ascontiguousarray(theta, dtype=float)
-    value = marginal_density(engine.elimination.plan, engine.density, theta, gradient, True)
+    value = marginal_density(engine.elimination.plan, engine.density, theta, gradient)
     return float(value), gradient

@@ -65,8 +65,8 @@ def joint_by_candidate(
 
     The density is with respect to SDs, lower entries of Cholesky factors, sigma, u and beta.
     """
-    from bayesml.engines.density_kernels import draw_effects
     from bayesml.engines.effect_draws import DrawKeeper
+    from bayesml.engines.effect_kernels import draw_effects
 
     size = DrawKeeper(model, 1).normals_per_draw
     normals = np.vstack([rng.normal(size=size), np.zeros(size), np.eye(size)])

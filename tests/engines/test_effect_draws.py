@@ -7,8 +7,8 @@ import pytest
 
 from bayesml.engines import effect_draws
 from bayesml.engines.chains import ChainDraws
-from bayesml.engines.density_kernels import draw_effects
 from bayesml.engines.effect_draws import DrawKeeper, with_effects
+from bayesml.engines.effect_kernels import draw_effects
 from bayesml.engines.marginal_models import MarginalModel, marginal_model
 from tests.engines.gaussian_cases import CASES, Dense, model_of
 
