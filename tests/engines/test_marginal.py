@@ -9,6 +9,7 @@ from typing import Any
 import arviz as az
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import bayesml as bml
 from bayesml.engines import independence, marginal
@@ -198,6 +199,20 @@ def test_a_poor_proposal_falls_back_to_nuts_with_a_reason(monkeypatch: pytest.Mo
         "draws only"
     )
     np.testing.assert_array_equal(plain.posterior["sigma"], fit.posterior["sigma"])
+
+
+def test_the_matrices_of_a_chain_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def note(*arguments: object, **options: object) -> list[ChainDraws]:
+        pools = threadpool_info()
+        threads.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+        return []
+
+    monkeypatch.setattr(marginal, "sample_chains", note)
+    with threadpool_limits(2, user_api="blas"):
+        _run("nested", chains=[0], cores=1, draws=10)
+    assert set(threads) == {1}
 
 
 # So many that a second chain cannot be over before the first one's end is seen.
