@@ -31,6 +31,9 @@ _MODULE_OF = {
     "cross_classified": "bayesml.records.builders",
     "multiple_membership": "bayesml.records.builders",
     "longitudinal": "bayesml.records.growth_builders",
+    "multivariate": "bayesml.records.outcome_builders",
+    "dyadic": "bayesml.records.outcome_builders",
+    "with_partners": "bayesml.records.outcome_builders",
     "model": "bayesml.records.builders",
     "Model": "bayesml.records.modelling",
     # fits
@@ -165,6 +168,9 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.records.fits import load as load
     from bayesml.records.growth_builders import longitudinal as longitudinal
     from bayesml.records.modelling import Model as Model
+    from bayesml.records.outcome_builders import dyadic as dyadic
+    from bayesml.records.outcome_builders import multivariate as multivariate
+    from bayesml.records.outcome_builders import with_partners as with_partners
     from bayesml.reporting.check_plots import outcome_plot as outcome_plot
     from bayesml.reporting.check_plots import posterior_check_plot as posterior_check_plot
     from bayesml.reporting.check_plots import unit_check_plot as unit_check_plot

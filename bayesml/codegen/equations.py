@@ -99,34 +99,42 @@ def latex_text(label: str) -> str:
 
 def _likelihood(resolved: ResolvedSpec) -> list[str]:
     spec = resolved.spec
-    outcome = rf"{latex_text(spec.response_label)}_{{i}}"
+    outcome = rf"{_name(resolved)}_{{i}}"
     kind = resolved.family.response
     if kind == "ordered":
         below = _LINKS[spec.link].format(rf"\Pr({outcome} \leq c)")
         last = len(resolved.categories) - 1
         return [rf"{below} &= \tau_{{c}} - \eta_{{i}},\quad c = {_up_to(last)}"]
+    which = _which_outcomes(resolved)
     if kind == "binary" and not resolved.trials:
-        return [rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
+        return [*which, rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
     trials = "n_{i}"
     if isinstance(spec.trials, int):
         trials = str(spec.trials)
     elif spec.trials is not None:
         trials = rf"{latex_text(spec.trials)}_{{i}}"
     distribution = resolved.family.equation.format(mean=_MEANS[kind], trials=trials)
+    for name in resolved.outcome_parameter_priors:
+        distribution = distribution.replace(rf"\{name}", rf"\{name}_{{o[i]}}")
     if resolved.residual is not None:
-        return _correlated(resolved.residual, outcome, distribution)
-    return [rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
+        return [*which, *_correlated(resolved.residual, outcome, distribution)]
+    return [*which, rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
 
 
 def _correlated(residual: ResolvedResidual, outcome: str, distribution: str) -> list[str]:
     """Return the lines of an outcome whose residuals are correlated."""
+    correlation = residual.record.equation
     if residual.occasions:
         distribution = distribution.replace(r"\sigma^{2}", r"\sigma_{t[i]}^{2}")
+    if residual.dim != "occasion":
+        # Outcomes and members have a letter of their own.
+        distribution = distribution.replace("{t[i]}", "{o[i]}")
+        correlation = correlation.replace("t[", "o[")
     unit = latex_text(":".join(residual.residual.unit))
     other = outcome.replace("_{i}", "_{k}")
     return [
         rf"{outcome} &\sim {distribution}",
-        rf"\operatorname{{Cor}}({outcome}, {other}) &= {residual.record.equation}"
+        rf"\operatorname{{Cor}}({outcome}, {other}) &= {correlation}"
         rf"\quad {unit}[i] = {unit}[k]",
     ]
 
@@ -146,6 +154,20 @@ def _known_part(resolved: ResolvedSpec) -> str:
     return words
 
 
+def _name(resolved: ResolvedSpec) -> str:
+    """Return what an outcome is called; several are called y."""
+    return "y" if resolved.spec.outcomes else latex_text(resolved.spec.response_label)
+
+
+def _which_outcomes(resolved: ResolvedSpec) -> list[str]:
+    """Say what `o[i]` numbers, where coefficients differ between outcomes or members."""
+    if not resolved.outcomes:
+        return []
+    names = r",\ ".join(latex_text(name) for name in resolved.outcomes)
+    column = resolved.spec.outcome_column
+    return [rf"o[i] &\in \{{{names}\}}\quad \text{{the }}{latex_text(column)}\text{{ of }}i"]
+
+
 def _up_to(last: int) -> str:
     numbers = ", ".join(str(number) for number in range(1, last + 1))
     return numbers if last < 4 else rf"1, \ldots, {last}"
@@ -154,9 +176,10 @@ def _up_to(last: int) -> str:
 def _predictor(resolved: ResolvedSpec, groups: "Sequence[_Notation]") -> list[str]:
     inside = _MEANS[resolved.family.response]
     left = _LINKS[resolved.spec.link].format(inside) if inside else r"\eta_{i}"
-    terms = [_beta(0)] if resolved.intercept else []
+    own = ",o[i]" if resolved.outcomes else ""
+    terms = [_beta(f"0{own}")] if resolved.intercept else []
     terms += [
-        rf"{_beta(number)}\,{latex_text(label)}_{{i}}"
+        rf"{_beta(f'{number}{own}')}\,{latex_text(label)}_{{i}}"
         for number, label in enumerate(resolved.slopes, start=1)
     ]
     terms += [term for group in groups for term in group.effects()]
@@ -166,7 +189,7 @@ def _predictor(resolved: ResolvedSpec, groups: "Sequence[_Notation]") -> list[st
     return [first, *(rf"&\quad + {' + '.join(piece)}" for piece in pieces[1:])]
 
 
-def _beta(number: int) -> str:
+def _beta(number: int | str) -> str:
     return rf"\beta_{{{number}}}"
 
 
@@ -258,7 +281,12 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
     if resolved.intercept_prior is not None:
         left = f"{_beta(0)} + {means}" if means else _beta(0)
         named.append((left, resolved.intercept_prior))
-    named += [(_beta(number), prior) for number, prior in enumerate(resolved.slope_priors, start=1)]
+    if resolved.outcomes:
+        named += _outcome_priors(resolved)
+    else:
+        named += [
+            (_beta(number), prior) for number, prior in enumerate(resolved.slope_priors, start=1)
+        ]
     lines = _prior_lines(named)
     for group in groups:
         pairs = zip(group.numbers, group.grouping.sd_priors, strict=True)
@@ -282,6 +310,27 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
 def _symbol(parameter: str) -> str:
     """Return a parameter of the likelihood as a Greek letter, or as a word."""
     return rf"\{parameter}" if parameter in _GREEK else rf"\mathrm{{{parameter}}}"
+
+
+def _outcome_priors(resolved: ResolvedSpec) -> list[tuple[str, Prior]]:
+    """Return the coefficients of every outcome, and its likelihood's parameters, with priors."""
+    found: list[tuple[str, Prior]] = []
+    names = [latex_text(name) for name in resolved.outcomes]
+    count = len(resolved.slopes)
+    for name, prior in zip(names, resolved.intercept_priors, strict=False):
+        left = _beta(f"0,{name}")
+        if count:
+            means = rf"\beta_{{p,{name}}}\,\overline{{x}}_{{p,{name}}}"
+            left += rf" + \sum_{{p=1}}^{{{count}}} {means}"
+        found.append((left, prior))
+    for place, prior in enumerate(resolved.slope_priors):
+        found.append((_beta(f"{place % count + 1},{names[place // count]}"), prior))
+    for parameter, priors in resolved.outcome_parameter_priors.items():
+        symbol = _symbol(parameter)
+        found += [
+            (rf"{symbol}_{{{name}}}", prior) for name, prior in zip(names, priors, strict=True)
+        ]
+    return found
 
 
 def _residual_priors(residual: ResolvedResidual) -> list[str]:

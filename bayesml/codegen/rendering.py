@@ -58,18 +58,20 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
     groupings = [
         grouping.grouping(  # type: ignore[attr-defined]
             item,
-            _variable(f"sd_{item.identifier}", item.sd_priors, f"{item.identifier}_term", True),
+            variable_code(f"sd_{item.identifier}", item.sd_priors, f"{item.identifier}_term", True),
             _grouping_words(item),
-            "level" if resolved.categories else "beta",
+            _level(resolved),
         )
         # Outer groupings first: inner ones may be centred around their effects.
         for item in sorted(resolved.groupings, key=lambda item: item.units)
     ]
     body: dict[str, Any] = {
-        "fixed": fixed.fixed(  # type: ignore[attr-defined]
+        "fixed": outcome_coefficients(resolved)
+        if resolved.outcomes
+        else fixed.fixed(  # type: ignore[attr-defined]
             resolved,
             _intercept(resolved),
-            _variable("slopes", resolved.slope_priors, "predictor", False),
+            variable_code("slopes", resolved.slope_priors, "predictor", False),
             _cutpoints(resolved) if resolved.categories else "",
             any(item.around for item in resolved.groupings),
         ).strip(),
@@ -120,7 +122,31 @@ def _intercept(resolved: ResolvedSpec) -> str:
     return statement.code(name="intercept_at_mean")
 
 
-def _variable(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -> str:
+def _level(resolved: ResolvedSpec) -> str:
+    """Return the coefficients around which effects are centred, as one vector."""
+    if resolved.outcomes:
+        return "beta.flatten()"
+    return "level" if resolved.categories else "beta"
+
+
+def outcome_coefficients(resolved: ResolvedSpec) -> str:
+    """Return the statements of the fixed part of several outcomes."""
+    template = rendering_environment().get_template("outcomes.jinja").module
+    dim = resolved.outcome_dim
+    intercept = variable_code("intercept", resolved.intercept_priors, dim, False)
+    slopes = variable_code("slopes", resolved.slope_priors, "DIMS", False)
+    if slopes.startswith("pt."):
+        slopes += f".reshape(({len(resolved.outcomes)}, -1))"
+    return str(
+        template.fixed(  # type: ignore[attr-defined]
+            resolved,
+            intercept.replace('"intercept"', '"intercept_at_mean"'),
+            slopes.replace('"DIMS"', f'("{dim}", "predictor")'),
+        )
+    ).strip()
+
+
+def variable_code(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -> str:
     """Return the expression of a vector variable, from one statement or from components."""
     if not priors:
         return ""
@@ -154,6 +180,8 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
 def _response(resolved: ResolvedSpec) -> str:
     residual = resolved.residual
     lines = ["# Response" if residual is None else f"# Response: {_residual_words(residual)}"]
+    for name, priors in resolved.outcome_parameter_priors.items():
+        lines.append(f"{name} = {variable_code(name, priors, resolved.outcome_dim, True)}")
     for parameter in resolved.family.parameters:
         if parameter.name == "cutpoints" or parameter.name not in resolved.parameter_priors:
             continue
@@ -172,6 +200,8 @@ def _response(resolved: ResolvedSpec) -> str:
     statement_text = template.render(
         trials=resolved.trials, link=resolved.spec.link, mean=mean, spread=spread
     )
+    for name in resolved.outcome_parameter_priors:
+        statement_text = re.sub(rf'(?<!")\b{name}\b(?!")', f"{name}[own]", statement_text)
     lines.append(statement_text.replace("NAME", f'"{resolved.response}"', 1))
     return "\n".join(lines)
 
@@ -196,7 +226,7 @@ def _residual(residual: ResolvedResidual) -> tuple[list[str], str, str]:
     record = residual.record
     lines = []
     if residual.sigma_priors:
-        lines.append(f"sigma = {_variable('sigma', residual.sigma_priors, 'occasion', True)}")
+        lines.append(f"sigma = {variable_code('sigma', residual.sigma_priors, residual.dim, True)}")
     if record.bounds is None:
         (eta,) = residual.prior.values
         prior = f'pm.LKJCorr("chol_residual", n={len(residual.occasions)}, eta={eta:g})'
@@ -236,6 +266,7 @@ def _functions(resolved: ResolvedSpec) -> str:
 def _reported(resolved: ResolvedSpec, grouping: Any) -> str:
     text = str(grouping.reported(resolved)).strip()
     if resolved.residual is not None and resolved.residual.record.bounds is None:
-        corr = '"corr_residual", chol_residual @ chol_residual.T, dims=("occasion", "occasion_bis")'
+        dim = resolved.residual.dim
+        corr = f'"corr_residual", chol_residual @ chol_residual.T, dims=("{dim}", "{dim}_bis")'
         text = f"{text}\npm.Deterministic({corr})".strip()
     return f"# Reported on the user's scale\n{text}" if text else ""

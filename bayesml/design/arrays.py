@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from bayesml.design.design_centres import design_centres, parent_units
+from bayesml.design.outcome_priors import rows_by_outcome
 from bayesml.design.residual_rows import residual_data
 from bayesml.design.resolving import Design
+from bayesml.design.stacking import OutcomeRows, row_of_outcome
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedResidual, ResolvedSpec
 
@@ -27,7 +29,9 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         the priors. Copies, contiguous, of 64-bit types.
     """
     data: dict[str, np.ndarray] = {"y": np.array(design.response.values)}
-    if resolved.slopes:
+    if design.outcomes is not None:
+        data |= outcome_data(resolved, design.fixed.values, design.outcomes)
+    elif resolved.slopes:
         x = design.fixed.values[:, int(resolved.intercept) :]
         if resolved.centred_predictors:
             data["x_mean"] = x.mean(axis=0)
@@ -71,15 +75,25 @@ def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
     groups: list[tuple[str, tuple[Any, ...], bool]] = []
     if resolved.intercept_prior is not None:
         groups.append(("intercept", (resolved.intercept_prior,), True))
+    if resolved.intercept_priors:
+        groups.append(("intercept", resolved.intercept_priors, False))
     if resolved.slope_priors:
         groups.append(("slopes", resolved.slope_priors, False))
     groups += [(f"sd_{g.identifier}", g.sd_priors, False) for g in resolved.groupings]
     groups += [(name, (prior,), True) for name, prior in resolved.parameter_priors.items()]
     if resolved.residual is not None:
         groups += residual_priors(resolved.residual)
+    groups += [(name, own, False) for name, own in resolved.outcome_parameter_priors.items()]
     for stem, priors, scalar in groups:
         for statement in prior_statements(stem, priors, scalar):
             data |= {name: np.asarray(value) for name, value in statement.arrays().items()}
+    if resolved.outcomes:
+        by_outcome = (len(resolved.outcomes), -1)
+        data |= {
+            name: value.reshape(by_outcome)
+            for name, value in data.items()
+            if name.startswith("slopes_")
+        }
     return data
 
 
@@ -91,6 +105,20 @@ def residual_priors(residual: ResolvedResidual) -> list[tuple[str, tuple[Any, ..
     if residual.record.bounds is not None:
         found.append((residual.record.parameter, (residual.prior,), True))
     return found
+
+
+def outcome_data(
+    resolved: ResolvedSpec, values: np.ndarray, outcomes: OutcomeRows
+) -> dict[str, np.ndarray]:
+    """Return the outcome of each row and its predictors, centred at the mean of its outcome."""
+    data = {"outcome_number": outcomes.number}
+    if not resolved.slopes:
+        return data
+    x = row_of_outcome(values, outcomes)[:, int(resolved.intercept) :]
+    if not resolved.intercept:
+        return data | {"x": x}
+    mean = np.stack([x[rows].mean(axis=0) for rows in rows_by_outcome(outcomes)])
+    return data | {"x_mean": mean, "x_centred": x - mean[outcomes.number]}
 
 
 def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[Any]]:
@@ -107,15 +135,17 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     """
     coords: dict[str, list[Any]] = {"obs": [int(row) for row in design.rows.positions]}
     if resolved.coefficients:
-        coords["coef"] = list(resolved.coefficients)
+        coords["coef"] = list(resolved.own_coefficients)
+    if resolved.outcomes:
+        coords[resolved.outcome_dim] = list(resolved.outcomes)
     if resolved.slopes:
         coords["predictor"] = list(resolved.slopes)
     if resolved.categories:
         pairs = zip(resolved.categories, resolved.categories[1:], strict=False)
         coords["cutpoint"] = [f"{low}|{high}" for low, high in pairs]
-    if design.residual is not None and design.residual.occasions:
-        coords["occasion"] = list(design.residual.occasions)
-        coords["occasion_bis"] = list(design.residual.occasions)
+    if resolved.residual is not None and resolved.residual.occasions:
+        coords[resolved.residual.dim] = list(resolved.residual.occasions)
+        coords[f"{resolved.residual.dim}_bis"] = list(resolved.residual.occasions)
     for part, grouping in zip(design.varying, resolved.groupings, strict=True):
         coords[grouping.identifier] = list(part.units.labels)
         coords[f"{grouping.identifier}_term"] = list(grouping.terms)

@@ -7,6 +7,7 @@ import numpy as np
 from bayesml.design.columns import SMALLEST
 from bayesml.design.matrices import Matrix
 from bayesml.design.responses import Response
+from bayesml.design.stacking import OutcomeRows
 from bayesml.design.units import Units, check_rows_per_unit
 from bayesml.errors import SpecError, TableError, did_you_mean, listed, quoted
 from bayesml.specs.groupings import Grouping
@@ -157,7 +158,10 @@ def far_from_zero(
 
 
 def check_groupings(
-    spec: ModelSpec, parts: Sequence[tuple[Grouping, Units]], response: Response
+    spec: ModelSpec,
+    parts: Sequence[tuple[Grouping, Units]],
+    response: Response,
+    outcomes: OutcomeRows | None = None,
 ) -> None:
     """Raise where a grouping is not identified: one row a unit, or the units of another grouping.
 
@@ -178,7 +182,8 @@ def check_groupings(
     )
     seen: dict[bytes, str] = {}
     for grouping, units in parts:
-        check_rows_per_unit(grouping, units, dispersed, reason)
+        for own in _by_outcome(units, outcomes):
+            check_rows_per_unit(grouping, own, dispersed, reason)
         if units.weights is not None:
             continue
         # Units numbered in order of appearance: equal for equal partitions.
@@ -192,3 +197,25 @@ def check_groupings(
                 "put the terms of both into one."
             )
         seen[key] = grouping.name
+
+
+def _by_outcome(units: Units, outcomes: OutcomeRows | None) -> list[Units]:
+    """Return the units of each outcome's rows: an outcome's variance is learnt from its own."""
+    if outcomes is None or units.weights is not None:
+        return [units]
+    found = []
+    for place in range(len(outcomes.labels)):
+        own, index = np.unique(units.index[outcomes.number == place], return_inverse=True)
+        found.append(Units(tuple(units.labels[number] for number in own), index))
+    return found
+
+
+def few_units(parts: Sequence[tuple[str, Units]]) -> list[str]:
+    """Return a note for each grouping, by name, with so few units that its prior matters most."""
+    return [
+        f"The grouping {quoted(name)} has only {len(units.labels)} units: its "
+        "SD is learnt mostly from the prior. See model.priors for what the prior implies, and set "
+        f"another with priors={{'sd_{name}': 'HalfNormal(...)'}}."
+        for name, units in parts
+        if len(units.labels) < 5
+    ]

@@ -6,7 +6,7 @@ that an odd name can neither break nor run anything; labels are translated back 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,15 @@ class Coding:
         Its text in coefficient labels: the column, or ``C(column)``.
     levels : tuple
         Levels of a categorical variable, the baseline first; empty for a number.
+    outcomes : bool
+        Whether the levels are the outcomes that coefficients belong to: their labels then begin
+        with the level, ``"written:Intercept"``.
     """
 
     column: str
     label: str
     levels: tuple[Any, ...] = ()
+    outcomes: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def build_matrix(
     baseline: Mapping[str, str],
     where: str,
     positions: np.ndarray | None = None,
+    outcome: str = "",
 ) -> Matrix:
     """Return the model matrix of a right-hand side.
 
@@ -145,10 +150,13 @@ def build_matrix(
         What the matrix is for, in messages: ``"the fixed part"``.
     positions : array of int or None
         Positions of the rows in the user's table, for messages; None where they are the same.
+    outcome : str
+        Column of the outcomes that coefficients belong to, empty where there is one outcome.
 
     Returns
     -------
     Matrix
+        Where there are outcomes, the columns of the first outcome come first.
 
     Raises
     ------
@@ -158,6 +166,8 @@ def build_matrix(
     tree = parse_terms(terms)
     codings: dict[str, Coding] = {}
     renamed = _rename(tree, frame, baseline, codings)
+    if outcome in codings:
+        codings[outcome] = replace(codings[outcome], outcomes=True)
     coded = pd.DataFrame(
         {f"v{i}": _coded_column(frame, coding) for i, coding in enumerate(codings.values())},
         index=frame.index,
@@ -183,7 +193,18 @@ def build_matrix(
     if values.ndim != 2:
         values = values.reshape(len(frame), -1)
     _check_finite(values, labels, where, positions)
+    if outcome in codings:
+        order = sorted(range(len(labels)), key=lambda i: outcome_of(labels[i], items))
+        values, labels = np.ascontiguousarray(values[:, order]), tuple(labels[i] for i in order)
     return Matrix(values, labels, items, matrix.model_spec)
+
+
+def outcome_of(label: str, codings: Sequence[Coding]) -> int:
+    """Return the number of the outcome that a label belongs to; 0 where there is one outcome."""
+    levels = next((item.levels for item in codings if item.outcomes), ())
+    begins = [number for number, level in enumerate(levels) if label.startswith(f"{level}:")]
+    # Of outcomes "a" and "a:b" the longer one is meant.
+    return max(begins, key=lambda number: len(str(levels[number])), default=0)
 
 
 def _check_finite(
@@ -321,6 +342,7 @@ def _coded_column(frame: pd.DataFrame, coding: Coding) -> Any:
 
 
 _LEVEL = re.compile(r"\bv(\d+)\[(?:T\.)?l(\d+)\]")
+_OF_OUTCOME = re.compile(r"v(\d+)\[(?:T\.)?l(\d+)\](:(.*))?\Z", re.DOTALL)
 _VARIABLE = re.compile(r"\bv(\d+)\b")
 
 
@@ -328,6 +350,10 @@ def _translated(text: str, codings: Sequence[Coding]) -> str:
     """Return formulaic's text with the user's names and levels in place of the internal ones."""
     if text == "Intercept":
         return text
+    own = _OF_OUTCOME.match(text)
+    if own and codings[int(own[1])].outcomes:
+        level_of = codings[int(own[1])].levels[int(own[2])]
+        return f"{level_of}:{_translated(own[4], codings) if own[4] else 'Intercept'}"
 
     def level(match: re.Match[str]) -> str:
         coding = codings[int(match[1])]
@@ -336,9 +362,22 @@ def _translated(text: str, codings: Sequence[Coding]) -> str:
     # One pass over both patterns: a name put in must not be read as an internal name again.
     pattern = re.compile(f"{_LEVEL.pattern}|{_VARIABLE.pattern}")
 
-    def replace(match: re.Match[str]) -> str:
+    def replaced(match: re.Match[str]) -> str:
         if match[2] is not None:
             return level(match)
         return codings[int(match[3])].label
 
-    return pattern.sub(replace, text)
+    return pattern.sub(replaced, text)
+
+
+def without_intercept(matrix: Matrix) -> Matrix:
+    """Drop the intercept's column: an ordinal model has cutpoints in its place."""
+    if "Intercept" not in matrix.labels:
+        return matrix
+    position = matrix.labels.index("Intercept")
+    return Matrix(
+        np.delete(matrix.values, position, axis=1),
+        tuple(label for label in matrix.labels if label != "Intercept"),
+        matrix.codings,
+        matrix.spec,
+    )

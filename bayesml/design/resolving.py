@@ -1,6 +1,6 @@
 """From a specification and a table to a resolved specification and arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from bayesml.design.checks import (
     check_predictors,
     check_varying_terms,
     far_from_zero,
+    few_units,
 )
 from bayesml.design.columns import plain_frame
 from bayesml.design.default_priors import (
@@ -22,8 +23,9 @@ from bayesml.design.default_priors import (
     response_scales,
 )
 from bayesml.design.design_centres import design_centres, parents_of, with_constant
-from bayesml.design.matrices import Matrix, build_matrix
+from bayesml.design.matrices import Matrix, build_matrix, without_intercept
 from bayesml.design.offsets import offset_of_rows
+from bayesml.design.outcome_priors import even_response, outcome_scales, resolve_outcomes
 from bayesml.design.parametrisation import (
     Form,
     Reliability,
@@ -40,6 +42,7 @@ from bayesml.design.residual_rows import (
 from bayesml.design.residual_whitening import whitened_rows
 from bayesml.design.responses import Response, bound_columns, find_response, response_columns
 from bayesml.design.rows import RowsUsed, rows_used
+from bayesml.design.stacking import OutcomeRows, outcome_rows, stacked_response, stacked_rows
 from bayesml.design.units import Units, find_units
 from bayesml.errors import PriorError, quoted
 from bayesml.specs.distributions import Prior, parse_prior
@@ -100,6 +103,8 @@ class Design:
         How much the rows say about the effects of each grouping, roughly.
     residual : ResidualRows or None
         Units and occasions of correlated residuals.
+    outcomes : OutcomeRows or None
+        Which of several outcomes, or members of a unit, each row is of.
     """
 
     response: Response
@@ -110,6 +115,7 @@ class Design:
     notes: tuple[str, ...]
     reliabilities: tuple[Reliability, ...]
     residual: ResidualRows | None = None
+    outcomes: OutcomeRows | None = None
 
 
 def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
@@ -132,19 +138,27 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     columns = _columns(spec)
     plain = plain_frame(table, columns)
     optional = {*bound_columns(spec), *(n for n, role in columns.items() if role == "grouping")}
-    rows = rows_used(plain, [name for name in columns if name not in optional])
-    frame, positions = rows.frame, rows.positions
-    response = find_response(spec, frame, positions)
+    if spec.outcomes:
+        rows = stacked_rows(spec, plain, columns)
+    else:
+        rows = rows_used(plain, [name for name in columns if name not in optional])
+    frame, positions = rows.frame, rows.table_rows
+    response = (stacked_response if spec.outcomes else find_response)(spec, frame, positions)
     check_baseline(spec)
-    baseline = dict(spec.baseline)
-    fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part", positions)
+    outcomes = outcome_rows(spec, frame, positions)
+    if spec.member is not None and outcomes is not None:
+        codes = pd.Categorical.from_codes(outcomes.number, pd.Index(outcomes.labels))
+        frame[spec.member] = codes
+    spec = spec.stacked
+    baseline, by = dict(spec.baseline), outcomes.column if outcomes is not None else ""
+    fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part", positions, by)
     check_predictors(fixed, spec.family_record.intercept)
     if not spec.family_record.intercept:
-        fixed = _without_intercept(fixed)
+        fixed = without_intercept(fixed)
     varying = tuple(
-        _varying_part(grouping, frame, positions, baseline) for grouping in spec.groupings
+        _varying_part(grouping, frame, positions, baseline, by) for grouping in spec.groupings
     )
-    check_groupings(spec, [(part.grouping, part.units) for part in varying], response)
+    check_groupings(spec, [(part.grouping, part.units) for part in varying], response, outcomes)
     residual = None
     if spec.residual is not None:
         residual = residual_rows(spec.residual, frame, positions, rows_dropped=bool(rows.missing))
@@ -156,7 +170,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         *response.notes,
         *(residual.notes if residual is not None else ()),
         *(note for part in varying for note in part.units.notes),
-        *_few_units(varying),
+        *few_units([(part.grouping.name, part.units) for part in varying]),
         *(
             note
             for part in varying
@@ -164,9 +178,13 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         ),
     ]
     offset = offset_of_rows(spec, frame, positions)
+    crude, constant = response, with_constant(fixed)
+    if outcomes is not None:
+        crude = even_response(response, outcomes, outcome_scales(spec, response, offset, outcomes))
+        constant = fixed.values
     stand_in = (
-        working_response(spec, response, offset),
-        with_constant(fixed),
+        working_response(spec, crude, offset),
+        constant,
         [(part.units, part.terms) for part in varying],
     )
     if residual is not None:
@@ -180,6 +198,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         tuple(note for note in notes if note),
         tuple(reliabilities(*stand_in)),
         residual,
+        outcomes,
     )
 
 
@@ -206,29 +225,22 @@ def _columns(spec: ModelSpec) -> dict[str, str]:
         weights = () if grouping.weights == "equal" else grouping.weights
         for name in (*grouping.columns, *grouping.members, *weights):
             columns.setdefault(name, "grouping")
+    if spec.member is not None:
+        columns.setdefault(spec.member, "grouping")
     return columns
 
 
-def _without_intercept(matrix: Matrix) -> Matrix:
-    """Drop the intercept's column: an ordinal model has cutpoints in its place."""
-    if "Intercept" not in matrix.labels:
-        return matrix
-    position = matrix.labels.index("Intercept")
-    return Matrix(
-        np.delete(matrix.values, position, axis=1),
-        tuple(label for label in matrix.labels if label != "Intercept"),
-        matrix.codings,
-        matrix.spec,
-    )
-
-
 def _varying_part(
-    grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray, baseline: Mapping[str, str]
+    grouping: Grouping,
+    frame: pd.DataFrame,
+    positions: np.ndarray,
+    baseline: Mapping[str, str],
+    outcome: str = "",
 ) -> VaryingPart:
     units = find_units(grouping, frame, positions)
     where = f"the grouping {quoted(grouping.name)}"
     matrices = tuple(
-        build_matrix(text, frame, baseline, where, positions) for text in grouping.terms
+        build_matrix(text, frame, baseline, where, positions, outcome) for text in grouping.terms
     )
     labels = tuple(label for matrix in matrices for label in matrix.labels)
     values = np.concatenate([matrix.values for matrix in matrices], axis=1)
@@ -236,16 +248,6 @@ def _varying_part(
     sizes = tuple(len(matrix.labels) for matrix in matrices)
     blocks = sizes if grouping.correlated else (1,) * len(labels)
     return VaryingPart(grouping, units, values, labels, blocks, matrices)
-
-
-def _few_units(varying: tuple[VaryingPart, ...]) -> list[str]:
-    return [
-        f"The grouping {quoted(part.grouping.name)} has only {len(part.units.labels)} units: its "
-        "SD is learnt mostly from the prior. See model.priors for what the prior implies, and set "
-        f"another with priors={{'sd_{part.grouping.name}': 'HalfNormal(...)'}}."
-        for part in varying
-        if len(part.units.labels) < 5
-    ]
 
 
 def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
@@ -266,6 +268,8 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     PriorError
         A prior has an unknown key or cannot be read.
     """
+    if design.outcomes is not None:
+        return resolve_outcomes(spec, design, design.outcomes, _resolve_groupings)
     family = spec.family_record
     intercept = "Intercept" in design.fixed.labels
     slopes = [label for label in design.fixed.labels if label != "Intercept"]
@@ -306,7 +310,13 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         residual = resolved_residual(design.residual, book, parameters["sigma"])
     if residual is not None and residual.sigma_priors:
         del parameters["sigma"]
-    groupings = _resolve_groupings(spec, design, book, scales.response, names)
+    groupings = _resolve_groupings(
+        spec,
+        design,
+        book,
+        [_term_scales(part, scales.response) for part in design.varying],
+        names,
+    )
     return ResolvedSpec(
         spec=spec,
         response=response_name,
@@ -326,21 +336,31 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     )
 
 
+def _term_scales(part: VaryingPart, spread: float) -> list[float]:
+    """Return the scale of the prior of each term's SD."""
+    return [
+        spread / (1.0 if label == "Intercept" else float(np.std(column, ddof=1)))
+        for label, column in zip(part.labels, part.terms.T, strict=True)
+    ]
+
+
 def _resolve_groupings(
-    spec: ModelSpec, design: Design, book: PriorBook, spread: float, names: Mapping[str, str]
+    spec: ModelSpec,
+    design: Design,
+    book: PriorBook,
+    scales: Sequence[Sequence[float]],
+    names: Mapping[str, str],
 ) -> tuple[ResolvedGrouping, ...]:
     resolved = []
-    for part, reliability in zip(design.varying, design.reliabilities, strict=True):
+    for part, reliability, sizes in zip(design.varying, design.reliabilities, scales, strict=True):
         name = part.grouping.name
         priors = tuple(
             book.prior(
                 (f"sd_{name}[{label}]", f"sd_{name}", "sd"),
                 "positive",
-                half_student_t(
-                    spread / (1.0 if label == "Intercept" else float(np.std(column, ddof=1)))
-                ),
+                half_student_t(size),
             )
-            for label, column in zip(part.labels, part.terms.T, strict=True)
+            for label, size in zip(part.labels, sizes, strict=True)
         )
         if max(part.blocks) > 1 and any(prior.distribution == "MLwiN" for prior in priors):
             raise PriorError(

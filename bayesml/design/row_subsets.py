@@ -51,6 +51,9 @@ def design_of_rows(
         offset=None if design.offset is None else design.offset[kept],
         rows=rows,
         reliabilities=tuple(reliability for _, reliability in pairs),
+        outcomes=None
+        if design.outcomes is None
+        else replace(design.outcomes, number=design.outcomes.number[kept]),
     )
     groupings = tuple(
         replace(grouping, units=len(part.units.labels))

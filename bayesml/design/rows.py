@@ -23,18 +23,30 @@ class RowsUsed:
         Rows of the table.
     missing : mapping of str to int
         Number of missing values by column, only columns that have some.
+    outcomes : int
+        Number of outcomes. Several are stacked: row `i` and outcome `k` of the table have the
+        position ``i * outcomes + k``, and there are `outcomes` times as many rows in the table.
+    counts : str
+        What was left out of stacked outcomes, in words.
     """
 
     frame: pd.DataFrame
     positions: np.ndarray
     rows_in_table: int
     missing: Mapping[str, int]
+    outcomes: int = 1
+    counts: str = ""
+
+    @property
+    def table_rows(self) -> np.ndarray:
+        """Positions in the user's table, for messages; a row appears once for each outcome."""
+        return self.positions // self.outcomes
 
     @property
     def note(self) -> str:
         """What was left out in one sentence; empty where nothing was."""
-        if not self.missing:
-            return ""
+        if self.outcomes > 1 or not self.missing:
+            return self.counts
         dropped = self.rows_in_table - len(self.frame)
         counts = ", ".join(f"{name}: {count}" for name, count in self.missing.items())
         return (

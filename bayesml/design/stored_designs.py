@@ -130,7 +130,12 @@ def _matrix_entry(matrix: Matrix) -> dict[str, Any]:
     return {
         "labels": list(matrix.labels),
         "codings": [
-            [item.column, item.label, [_plain_level(level) for level in item.levels]]
+            [
+                item.column,
+                item.label,
+                [_plain_level(level) for level in item.levels],
+                *([True] if item.outcomes else []),
+            ]
             for item in matrix.codings
         ],
         "state": _as_json(dict(matrix.spec.transform_state)),
@@ -189,6 +194,7 @@ def stored_design(text: str, spec: ModelSpec) -> StoredDesign:
     StoredDesign
     """
     entries = json.loads(text)
+    spec = spec.stacked
     return StoredDesign(
         _matrix(spec.fixed, entries["fixed"]),
         {
@@ -211,7 +217,8 @@ def _matrix(terms: str, entry: Mapping[str, Any]) -> Matrix:
     from formulaic.parser.types import Factor
 
     codings = tuple(
-        Coding(column, label, tuple(levels)) for column, label, levels in entry["codings"]
+        Coding(column, label, tuple(levels), *outcomes)
+        for column, label, levels, *outcomes in entry["codings"]
     )
     labels = tuple(entry["labels"])
     text = unparse(_coded(parse_terms(terms), codings)).replace("^", "**")

@@ -75,6 +75,8 @@ def reason_against(resolved: ResolvedSpec) -> str:
         return f"random effects of a {resolved.family.name} outcome have no exact integral"
     if resolved.residual is not None:
         return f"its residuals are correlated ({resolved.residual.residual.text})"
+    if resolved.outcomes:
+        return f"every {resolved.outcome_dim} has a residual SD of its own"
     positive = [
         (f"sd_{grouping.name}[{term}]", prior)
         for grouping in resolved.groupings

@@ -61,6 +61,11 @@ def variance_table(model: Model | Fit, grouping: str | None = None) -> pd.DataFr
     rows = (
         rows_in_fit(model, "bml.variance_table") if isinstance(model, Fit) else rows_of_model(model)
     )
+    if model.spec.outcomes:
+        raise FitError(
+            f"variance_table is about one outcome, and this model has {len(model.spec.outcomes)}. "
+            "Use bml.vpc(fit), which has a partition for each."
+        )
     _check_outcome(rows)
     chain = _chain(rows, grouping)
     found = nested_squares(rows.y.astype(float), [item.index for item in chain])

@@ -149,6 +149,8 @@ class _AtDistance:
 
 
 def _occasions(fit: Fit) -> list[str]:
+    if fit.facts.outcomes:
+        return list(fit.facts.outcomes)
     if "occasion" not in fit.posterior.coords:
         return []
     return [str(label) for label in fit.posterior["occasion"].values]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.stored_designs import StoredDesign
-from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
     flat_draws,
@@ -109,8 +109,15 @@ def effect_rows(
     Raises
     ------
     FitError
-        `kind` is not one of `EFFECT_KINDS`, or the fit was saved without its rows.
+        `kind` is not one of `EFFECT_KINDS`, the model has several outcomes, each with effects of
+        its own, or the fit was saved without its rows.
     """
+    if fit.facts.outcomes:
+        raise FitError(
+            f"An average effect is one of one outcome, and every {fit.facts.outcome_dim} of this "
+            f"model has its own coefficients ({listed(fit.facts.outcomes)}). Use bml.summary(fit, "
+            "variables=['beta']), or bml.hypothesis(fit, ...) to compare them."
+        )
     if kind not in EFFECT_KINDS:
         raise FitError(
             f"kind is {quoted(str(kind))}. {did_you_mean(str(kind), EFFECT_KINDS)} Allowed: "

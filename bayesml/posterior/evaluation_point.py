@@ -14,6 +14,7 @@ import numpy as np
 
 from bayesml.design.expressions import evaluate
 from bayesml.errors import FitError, FormulaError, did_you_mean, listed, quoted
+from bayesml.records.facts import outcome_places
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.parsing import Binary, Call, Name, Node, Unary, column_names, parse, unparse
@@ -50,7 +51,11 @@ class _Factor:
 
 
 def evaluation_point(
-    fit: Fit, at: Mapping[str, object] | None = None, *, fixed: bool = False
+    fit: Fit,
+    at: Mapping[str, object] | None = None,
+    *,
+    fixed: bool = False,
+    outcome: int | None = None,
 ) -> EvaluationPoint:
     """Return the row at which variances are evaluated.
 
@@ -62,6 +67,8 @@ def evaluation_point(
         ``{"urban": "Y"}``. The others stay at their means.
     fixed : bool
         Whether the fixed part's row is wanted too.
+    outcome : int or None
+        Number of the outcome, where there are several: the terms of the others are 0.
 
     Returns
     -------
@@ -81,12 +88,12 @@ def evaluation_point(
     terms: dict[str, np.ndarray] = {}
     for grouping in facts.groupings:
         row = _Row(fit, chosen, in_terms[grouping.name])
-        terms[grouping.name] = row.values(grouping.terms, grouping.term_means)
+        terms[grouping.name] = row.of_outcome(grouping.terms, grouping.term_means, outcome)
         used |= row.at
     coefficients = None
     if fixed:
         row = _Row(fit, chosen, in_fixed)
-        coefficients = row.values(facts.coefficients, facts.coefficient_means)
+        coefficients = row.of_outcome(facts.coefficients, facts.coefficient_means, outcome)
         used |= row.at
     return EvaluationPoint(terms, coefficients, used)
 
@@ -179,6 +186,7 @@ class _Row:
     """Evaluates labels of one formula part, and notes what the values come from."""
 
     def __init__(self, fit: Fit, chosen: Mapping[str, float | str], factors: Sequence[_Factor]):
+        self.facts = fit.facts
         self.chosen = chosen
         self.factors = factors
         self.columns = {**fit.facts.covariate_means, **chosen}
@@ -189,6 +197,21 @@ class _Row:
         return np.array(
             [self._value(label, mean) for label, mean in zip(labels, means, strict=True)]
         )
+
+    def of_outcome(
+        self, labels: Sequence[str], means: Sequence[float], outcome: int | None
+    ) -> np.ndarray:
+        """Return the value of each label of an outcome, and 0 for those of other outcomes."""
+        if outcome is None:
+            return self.values(labels, means)
+        name = self.facts.outcomes[outcome]
+        share = self.facts.level_shares[self.facts.outcome_column][name]
+        places = outcome_places(self.facts, labels, outcome)
+        values = np.zeros(len(labels))
+        own = [labels[place].removeprefix(f"{name}:") for place in places]
+        # Means are over the rows of all outcomes, and 0 on the rows of the others.
+        values[places] = self.values(own, [means[place] / share for place in places])
+        return values
 
     def _value(self, label: str, mean: float) -> float:
         if label == "Intercept":

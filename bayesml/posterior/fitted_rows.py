@@ -105,10 +105,7 @@ def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
 
 def coefficient_draws(fit: Fit) -> np.ndarray:
     """Return the draws of the coefficients, shape (draws of all chains, coefficients)."""
-    sizes = fit.posterior.sizes
-    if "beta" not in fit.posterior:
-        return np.empty((sizes["chain"] * sizes["draw"], 0))
-    values = fit.posterior["beta"].transpose("chain", "draw", "coef").values
+    values = fit.coefficient_draws
     return values.reshape(-1, values.shape[-1])
 
 

@@ -115,7 +115,7 @@ def simple_slopes(
     if draws:
         import xarray as xr
 
-        slopes = fit.posterior["beta"].transpose("chain", "draw", "coef").values @ weights.T
+        slopes = fit.coefficient_draws @ weights.T
         coords = {
             "chain": fit.posterior["chain"].values,
             "draw": fit.posterior["draw"].values,

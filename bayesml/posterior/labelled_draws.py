@@ -65,13 +65,17 @@ def labelled_draws(fit: Fit, variables: Sequence[str] | str | None = None) -> La
             ]
         elif name == "corr_residual" and values.ndim > 2:
             # A correlation matrix: each pair of occasions once.
-            labels_of = [str(label) for label in draws["occasion"].values]
+            labels_of = [str(label) for label in draws[draws.dims[2]].values]
             lower, upper = np.tril_indices(len(labels_of), -1)
             values = values[:, :, lower, upper]
             entries = [
                 (labels_of[column], labels_of[row])
                 for row, column in zip(lower, upper, strict=True)
             ]
+        elif name == "beta" and fit.facts.outcomes:
+            # One label, as priors and tables of effects have it: "written:Intercept".
+            entries = [(label,) for label in fit.facts.coefficients]
+            values = values.reshape(*values.shape[:2], -1)
         else:
             coords = [[str(label) for label in draws[dim].values] for dim in draws.dims[2:]]
             entries = list(product(*coords))

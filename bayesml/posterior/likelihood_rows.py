@@ -89,6 +89,8 @@ class LikelihoodRows:
         Whether these are all rows of the fit; False where the fit has not seen them.
     residual : ResidualPlaces or None
         Units and places of correlated residuals.
+    outcome_number : array of int, shape (rows,), or None
+        Number of each row's outcome, where there are several.
     """
 
     family: str
@@ -102,6 +104,7 @@ class LikelihoodRows:
     bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
     complete: bool = True
     residual: ResidualPlaces | None = None
+    outcome_number: np.ndarray | None = None
 
     @property
     def mark(self) -> str:
@@ -200,6 +203,9 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         positions=np.asarray(outcome["obs"].values, dtype=np.int64),
         bounds=row_bounds(constant),
         residual=_residual_places(fit, constant),
+        outcome_number=np.asarray(constant["outcome_number"].values, dtype=np.int64)
+        if "outcome_number" in constant
+        else None,
     )
 
 
@@ -240,7 +246,7 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
     record = residual_record(fit.spec)
     return LikelihoodDraws(
         chains=sizes["chain"],
-        beta=flat("beta") if "beta" in posterior else np.empty((number, 0)),
+        beta=fit.coefficient_draws.reshape(number, -1),
         parameters={name: flat(name) for name in [*names, *([record.parameter] if record else [])]},
         effects=effects,
         factors=factors,
@@ -297,6 +303,12 @@ def row_likelihood(
     assert rows.residual is None
     outcome = rows.outcome[chosen]
     parameters = {name: value for name, value in draws.parameters.items() if name != "cutpoints"}
+    if rows.outcome_number is not None:
+        own = rows.outcome_number[chosen]
+        parameters = {
+            name: value[:, own].T if value.ndim == 2 else value
+            for name, value in parameters.items()
+        }
     if "cutpoints" in draws.parameters:
         lower, upper = category_bounds(outcome, draws.parameters["cutpoints"])
         parameters |= {"lower": lower, "upper": upper}

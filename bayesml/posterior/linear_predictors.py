@@ -44,8 +44,38 @@ class PredictorBlock:
     variance: np.ndarray | None
 
 
+def own_parameters(
+    parameters: Mapping[str, np.ndarray], outcome: np.ndarray | None
+) -> Mapping[str, np.ndarray]:
+    """Return each row's own parameters where there are several outcomes.
+
+    Parameters
+    ----------
+    parameters : mapping of str to array, shape (draws,) or (draws, outcomes)
+    outcome : array of int, shape (rows,), or None
+        Number of each row's outcome; None where there is one.
+
+    Returns
+    -------
+    mapping of str to array
+        Shape (rows, draws) where there are several outcomes, else as they were.
+    """
+    if outcome is None:
+        return parameters
+    return {
+        name: values[:, outcome].T if values.ndim == 2 else values
+        for name, values in parameters.items()
+    }
+
+
 def flat_draws(fit: Fit, name: str) -> np.ndarray:
-    """Return a variable's draws, shape (chains x draws, ...), chain after chain."""
+    """Return a variable's draws, shape (chains x draws, ...), chain after chain.
+
+    Coefficients of several outcomes stand one after the other.
+    """
+    if name == "beta":
+        values = fit.coefficient_draws
+        return values.reshape(-1, values.shape[-1])
     values = np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
     return values.reshape(-1, *values.shape[2:])
 
@@ -262,7 +292,11 @@ def outcome_of_block(
     eta = block.eta
     if block.variance is not None:
         eta = eta + np.sqrt(block.variance) * rng.standard_normal(eta.shape)
-    values: dict[str, Any] = {name: draws[None] for name, draws in parameters.items()}
+    # One more axis than the draws, the rows, where it is not there already.
+    values: dict[str, Any] = {
+        name: draws if draws.ndim == 2 and name != "cutpoints" else draws[None]
+        for name, draws in parameters.items()
+    }
     mean = eta if family.response == "ordered" else response_mean(link, eta)
     count = np.asarray(1) if trials is None else trials[block.rows, None]
     return family.simulate(rng, mean, values | {"link": link}, count)

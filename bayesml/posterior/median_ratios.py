@@ -200,6 +200,11 @@ def median_ratio_quantity(
     scale : array, shape (chains, draws), or float
         What variances on the link scale are multiplied by.
     """
+    if fit.facts.outcomes:
+        raise FitError(
+            f"The {name} is about one outcome, and this model has {len(fit.facts.outcomes)}. Use "
+            "bml.variance_components(fit): it is exp(0.954 sd) of the outcome's intercept."
+        )
     chosen = named_groupings(fit, grouping)
     point = evaluation_point(fit, at)
     places = [i for i, item in enumerate(fit.facts.groupings) if item in chosen]

@@ -80,11 +80,7 @@ def partial_of_fit(
         item.name: posterior[f"u_{item.identifier}"].transpose("chain", "draw", ...).values
         for item in fit.facts.groupings
     }
-    beta = (
-        posterior["beta"].transpose("chain", "draw", "coef").values
-        if "beta" in posterior
-        else np.zeros((posterior.sizes["chain"], posterior.sizes["draw"], 0))
-    )
+    beta = fit.coefficient_draws
     numbers: dict[str, list[np.ndarray]] = {"mean": [], "sd": [], "lower": [], "upper": []}
     chains, draws, units, terms = effects[own.name].shape
     step = max(1, _BLOCK // max(chains * draws * terms, 1))

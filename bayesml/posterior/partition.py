@@ -57,7 +57,8 @@ def vpc(
     -------
     DataFrame or DataArray
         Rows by `grouping`, ``residual`` (level 1) last, with `mean`, `median`, `sd`, `lower`,
-        `upper`. With multiple membership there are two partitions, told apart by the column
+        `upper`. Several outcomes have a partition each, named in the column `outcome`. With
+        multiple membership there are two partitions, told apart by the column
         `membership`: ``whole`` is a row that belongs to one unit only, ``mean over rows`` has the
         mean sum of squared weights of the table. Ordinal outcomes on the response scale have one
         partition per `cutpoint`. Attributes: `prob`, `interval`, `scale`, and `at`, the value of
@@ -171,12 +172,15 @@ def icc(
     >>> bml.icc(fit, "school")  # doctest: +SKIP
     """
     chosen = [item.name for item in named_groupings(fit, grouping)]
-    require_independent_residuals(
-        fit.spec,
-        "icc",
-        "How two rows of a unit are correlated depends on which rows they are: use "
-        "bml.vpc(fit) for the shares of the variance, and bml.summary(fit) for the correlation.",
-    )
+    # Rows of one outcome are of different persons, whose residuals are independent.
+    if not fit.facts.stacked:
+        require_independent_residuals(
+            fit.spec,
+            "icc",
+            "How two rows of a unit are correlated depends on which rows they are: use "
+            "bml.vpc(fit) for the shares of the variance, and bml.summary(fit) for the "
+            "correlation.",
+        )
     shares = variance_shares(fit, at, scale)
     places = [i for i, item in enumerate(fit.facts.groupings) if item.name in chosen]
     values = shares.partition.correlations[..., places]

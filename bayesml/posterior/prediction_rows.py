@@ -22,6 +22,7 @@ from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
+from bayesml.specs.outcome_terms import OUTCOME
 from bayesml.specs.parsing import column_names, parse
 from bayesml.tables.checks import require_table
 
@@ -75,6 +76,9 @@ class PredictionRows:
         Groupings whose effects take part; those of the strategy "population" do not.
     offset : array, shape (rows,)
     trials : array of int, shape (rows,), or None
+    outcome : array of int, shape (rows,), or None
+        Number of each row's outcome, where there are several; the rows of one row of the table
+        stand beside each other.
     """
 
     index: pd.Index
@@ -82,6 +86,7 @@ class PredictionRows:
     groupings: tuple[RowsOfGrouping, ...]
     offset: np.ndarray
     trials: np.ndarray | None
+    outcome: np.ndarray | None = None
 
 
 def checked_groups(fit: Fit, groups: Groups | None, *, new_rows: bool) -> dict[str, str]:
@@ -195,7 +200,12 @@ def rows_of_fit(fit: Fit, chosen: Mapping[str, str]) -> PredictionRows:
     offset = data["offset"].values if "offset" in data else np.zeros(rows)
     trials = data["trials"].values if "trials" in data else None
     index = pd.Index(data["obs"].values, name="row")
-    return PredictionRows(index, fixed, tuple(groupings), offset, trials)
+    outcome = None
+    if fit.facts.outcomes:
+        outcome = data["outcome_number"].values
+    if fit.facts.stacked:
+        index = pd.Index(index // len(fit.facts.outcomes), name="row")
+    return PredictionRows(index, fixed, tuple(groupings), offset, trials, outcome)
 
 
 def _constant_data(fit: Fit) -> Any:
@@ -253,6 +263,17 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
     frame = plain_frame(given, columns)
     check_complete(frame, columns)
     frame = frame.reset_index(drop=True)
+    index, outcome = given.index, None
+    if fit.facts.stacked:
+        # Every outcome of every row.
+        count = len(fit.facts.outcomes)
+        outcome = np.tile(np.arange(count), len(frame))
+        frame = frame.loc[frame.index.repeat(count)].reset_index(drop=True)
+        frame[OUTCOME] = pd.Categorical.from_codes(outcome, pd.Index(fit.facts.outcomes))
+        index = index.repeat(count)
+    elif fit.facts.outcomes:
+        labels = pd.Index(fit.facts.outcomes)
+        outcome = labels.get_indexer(pd.Index(frame[fit.facts.outcome_column].astype(str)))
     active = [name for name, strategy in chosen.items() if strategy != "population"]
     terms = replay_terms(fit.spec, stored, frame, active, trials=trials)
     groupings = []
@@ -268,13 +289,15 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
         groupings.append(
             _rows_of_grouping(facts, strategy, terms.varying[facts.name], units, positions)
         )
-    return PredictionRows(given.index, terms.fixed, tuple(groupings), terms.offset, terms.trials)
+    return PredictionRows(index, terms.fixed, tuple(groupings), terms.offset, terms.trials, outcome)
 
 
 def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:
     """Return the columns that new rows need, with what each is for."""
     spec = fit.spec
     needed = dict.fromkeys(column_names(parse_terms(spec.fixed)), "predictor")
+    if spec.member is not None:
+        needed[spec.member] = "member"
     for grouping in spec.groupings:
         if chosen[grouping.name] != "population":
             for text in grouping.terms:

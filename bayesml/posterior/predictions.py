@@ -12,9 +12,11 @@ from bayesml.posterior.linear_predictors import (
     flat_draws,
     mean_of_block,
     outcome_of_block,
+    own_parameters,
     predictor_blocks,
     worked_blocks,
 )
+from bayesml.posterior.outcome_draws import outcomes_of_block
 from bayesml.posterior.prediction_rows import (
     Groups,
     PredictionRows,
@@ -24,6 +26,7 @@ from bayesml.posterior.prediction_rows import (
     shown_groups,
 )
 from bayesml.posterior.replicated_rows import checked_seed
+from bayesml.posterior.residual_fits import residual_record
 from bayesml.posterior.residual_forecasts import (
     PredictedResiduals,
     residuals_of_fit,
@@ -121,9 +124,11 @@ def predict(
     -------
     DataFrame or DataArray
         A table with the index of `new_data` (of the fit's own rows their position in the table,
-        from 0) and columns `mean`, `median`, `sd`, `lower`, `upper`. Means of ordered outcomes
-        have a row per category, named in the column `category`; drawn ordered outcomes have the
-        columns `mode` with its `probability`, `median`, `lower`, `upper`. Attributes: `groups`,
+        from 0) and columns `mean`, `median`, `sd`, `lower`, `upper`. Several outcomes
+        have a row each, named in the column `outcome`; drawn Gaussian outcomes of one row are
+        correlated as their residuals are. Means of ordered outcomes have a row per category, named
+        in the column `category`; drawn ordered outcomes have the columns `mode` with its
+        `probability`, `median`, `lower`, `upper`. Attributes: `groups`,
         `kind`, `scale`, `prob`, `interval`, `seed` where numbers were drawn, and `residuals`,
         the strategy of correlated residuals' units. The DataArray has
         the dims chain, draw, obs (and category).
@@ -215,13 +220,28 @@ def _on_blocks[T](
                 normal = np.random.default_rng([seed, block.rows.start]).standard_normal
                 values = values + np.sqrt(block.variance) * normal(values.shape)
         elif kind == "mean":
-            values = mean_of_block(fit, block, rows.trials, parameters)
+            own = own_parameters(parameters, _outcome_of(rows, block.rows))
+            values = mean_of_block(fit, block, rows.trials, own)
+        elif fit.facts.stacked and residual_record(fit.spec) is not None:
+            values = outcomes_of_block(fit, block, rows, seed)
         else:
             rng = np.random.default_rng([seed, block.rows.start])
-            values = outcome_of_block(fit, block, rows.trials, parameters, rng)
+            own = own_parameters(parameters, _outcome_of(rows, block.rows))
+            values = outcome_of_block(fit, block, rows.trials, own, rng)
         return use(block.rows, values)
 
     return list(worked_blocks(predictor_blocks(fit, rows, seed), make))
+
+
+def _outcome_of(rows: PredictionRows, block: slice) -> np.ndarray | None:
+    return None if rows.outcome is None else rows.outcome[block]
+
+
+def _outcome_labels(fit: Fit, rows: PredictionRows) -> np.ndarray | None:
+    """Return the outcome of each row by name, None where there is one."""
+    if rows.outcome is None:
+        return None
+    return np.array(fit.facts.outcomes, dtype=object)[rows.outcome]
 
 
 def _table(
@@ -244,7 +264,9 @@ def _table(
         return pd.DataFrame(
             {"category": labels} | numbers, index=rows.index.repeat(len(categories))
         )
-    return pd.DataFrame(numbers, index=rows.index)
+    names = _outcome_labels(fit, rows)
+    first = {} if names is None else {fit.facts.outcome_dim: names}
+    return pd.DataFrame(first | numbers, index=rows.index)
 
 
 def _category_table(fit: Fit, rows: PredictionRows, seed: int, prob: float) -> pd.DataFrame:
@@ -298,7 +320,8 @@ def _array(
         values[:, place] = np.moveaxis(block, -1, 0)
 
     _on_blocks(fit, rows, kind, seed, keep, residuals)
-    obs = np.arange(len(rows.index)) if rows.index.nlevels > 1 else rows.index.to_numpy()
+    unnamed = rows.index.nlevels > 1 or fit.facts.stacked
+    obs = np.arange(len(rows.index)) if unnamed else rows.index.to_numpy()
     coords: dict[str, Any] = {
         "chain": posterior["chain"].values,
         "draw": posterior["draw"].values,
@@ -308,10 +331,16 @@ def _array(
         coords["category"] = list(fit.facts.categories)
     if whole:
         attrs["categories"] = list(fit.facts.categories)
+    dims = list(coords)
+    labels = _outcome_labels(fit, rows)
+    if labels is not None:
+        coords |= {fit.facts.outcome_dim: ("obs", labels)}
+        if fit.facts.stacked:
+            coords["row"] = ("obs", np.asarray(rows.index))
     return xr.DataArray(
         values.reshape(chains, number, *shape),
         coords=coords,
-        dims=list(coords),
+        dims=dims,
         name=fit.facts.response_identifier if kind != "linear" else "linear_predictor",
         attrs=attrs,
     )

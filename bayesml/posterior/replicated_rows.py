@@ -245,7 +245,7 @@ def simulated_outcomes(
     spec, trials = checked.fit.spec, checked.rows.trials
     family, link = spec.family_record, spec.link_record
     # One more axis than the draws: the rows.
-    parameters = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
+    parameters = _row_parameters(checked, draws)
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)
     drawn = family.simulate(
@@ -285,9 +285,17 @@ def outcome_moments(
         # As far as the families' simulators go.
         mean = np.minimum(link.inverse(eta), 1e18)
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
-    parameters = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
+    parameters = _row_parameters(checked, draws)
     variance = family.variance(mean, parameters, trials)
     return mean * family.mean_factor(parameters), np.sqrt(variance)
+
+
+def _row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.ndarray]:
+    """Return the likelihood's parameters with one more axis than the draws: the rows."""
+    if not checked.fit.facts.outcomes:
+        return {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
+    own = checked.fit.data["constant_data"].to_dataset()["outcome_number"].values
+    return {name: value[:, own] for name, value in draws.parameters.items()}
 
 
 def _residuals(checked: CheckedRows, draws: ChosenDraws) -> CorrelatedResiduals | None:

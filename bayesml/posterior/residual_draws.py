@@ -182,6 +182,6 @@ def _fixed_by_unit(fit: Fit, checked: CheckedRows, group: UnitMembers) -> np.nda
     rows = checked.rows
     fixed = rows.offset.astype(float)
     if "beta" in fit.posterior:
-        beta = fit.posterior["beta"].mean(("chain", "draw")).values
+        beta = fit.coefficient_draws.mean(axis=(0, 1))
         fixed = fixed + rows.predictors @ beta
     return unit_moments(fixed[None], group.members)[0][0]

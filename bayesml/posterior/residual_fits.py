@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesml.errors import FitError, quoted
+from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.linear_predictors import flat_draws
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.records.fits import Fit
@@ -12,11 +12,12 @@ from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS, ResidualC
 
 def residual_record(spec: ModelSpec) -> ResidualCorrelation | None:
     """Return the record of a model's residual structure, None where residuals are independent."""
-    return None if spec.residual is None else RESIDUAL_CORRELATIONS[spec.residual.structure]
+    residual = spec.stacked.residual
+    return None if residual is None else RESIDUAL_CORRELATIONS[residual.structure]
 
 
 def require_independent_residuals(spec: ModelSpec, what: str, instead: str) -> None:
-    """Refuse a model whose residuals are correlated.
+    """Refuse a model whose residuals are correlated, or that has several outcomes.
 
     Parameters
     ----------
@@ -30,6 +31,11 @@ def require_independent_residuals(spec: ModelSpec, what: str, instead: str) -> N
     ------
     FitError
     """
+    if spec.outcomes:
+        raise FitError(
+            f"{what} is about one outcome, and this model has {len(spec.outcomes)} "
+            f"({listed(spec.outcomes)}). {instead}"
+        )
     if spec.residual is not None:
         raise FitError(
             f"{what} takes the rows of a unit as independent given its effects, and the residuals "

@@ -212,7 +212,8 @@ def _positions(unit: np.ndarray) -> np.ndarray:
 
 
 def _occasion_numbers(fit: Fit, residual: Residual, frame: pd.DataFrame) -> np.ndarray:
-    known = [str(label) for label in fit.posterior["occasion"].values]
+    # The members of a pair are the occasions of their residuals.
+    known = list(fit.facts.outcomes) or [str(label) for label in fit.posterior["occasion"].values]
     given = [str(unit_label(value)) for value in frame[residual.time].astype(object)]
     strange = [label for label in given if label not in known]
     if strange:

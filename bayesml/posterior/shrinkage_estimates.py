@@ -110,7 +110,7 @@ def _rest(fit: Fit, rows: ModelRows, grouping: str) -> np.ndarray:
     """Return the linear predictor of each row without the grouping, at the posterior means."""
     rest = rows.offset.astype(float).copy()
     if "beta" in fit.posterior:
-        beta = fit.posterior["beta"].transpose("chain", "draw", "coef").values
+        beta = fit.coefficient_draws
         rest += rows.x @ beta.mean(axis=(0, 1))
     for item, facts in zip(rows.groupings, fit.facts.groupings, strict=True):
         if item.name != grouping:

@@ -176,7 +176,7 @@ def group_coefficients(
     places = [coefficient_place(label, labels) for label in effects.terms]
     shift = np.zeros((*effects.values.shape[:2], len(places)))
     if "beta" in fit.posterior:
-        beta = fit.posterior["beta"].transpose("chain", "draw", "coef").values
+        beta = fit.coefficient_draws
         for column, place in enumerate(places):
             if place is not None:
                 shift[:, :, column] = beta[:, :, place]

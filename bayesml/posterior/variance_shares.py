@@ -1,7 +1,7 @@
 """The partition of the variance of a fit, draw by draw, on the scale that was asked for."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -76,12 +76,30 @@ def variance_shares(
     FitError
         The model has no grouping, or `at` or `scale` cannot be used with it.
     """
-    facts, spec = fit.facts, fit.spec
+    facts = fit.facts
     if not facts.groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
+    if not facts.outcomes:
+        return _shares(fit, at, scale, memberships, None)
+    found = [_shares(fit, at, scale, memberships, number) for number in range(len(facts.outcomes))]
+    partition = VariancePartition(
+        *(
+            np.stack([getattr(item.partition, field.name) for item in found], axis=2)
+            for field in fields(VariancePartition)
+        )
+    )
+    cases = {facts.outcome_dim: facts.outcomes, **found[0].cases}
+    return Shares(partition, cases, found[0].interacting, found[0].attrs)
+
+
+def _shares(
+    fit: Fit, at: At | None, scale: str, memberships: Sequence[str], outcome: int | None
+) -> Shares:
+    """Return the partition of one outcome's variance, that of the only one where it is None."""
+    facts, spec = fit.facts, fit.spec
     family, link = spec.family_record, spec.link_record
     record = residual_record(spec)
-    if record is not None and record.by_occasion:
+    if record is not None and record.by_occasion and outcome is None:
         raise FitError(
             f"The level-1 variance of this model differs between occasions "
             f"({quoted(spec.residual.text if spec.residual else '')}), so its groupings have no "
@@ -92,7 +110,7 @@ def variance_shares(
     if scale not in SCALES:
         raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
     on_response = scale == "response" and latent
-    point = evaluation_point(fit, at, fixed=counts or on_response)
+    point = evaluation_point(fit, at, fixed=counts or on_response, outcome=outcome)
     between = between_variances(fit, point)
     containing = np.array(
         [[outer.name in inner.within for outer in facts.groupings] for inner in facts.groupings]
@@ -117,7 +135,7 @@ def variance_shares(
             eta = eta[..., None]
         if counts:
             found = log_link_partition(
-                between, eta, containing, *_variance_of_mean(fit, "membership" in cases)
+                between, eta, containing, *_variance_of_mean(fit, "membership" in cases, outcome)
             )
         else:
             if "cutpoints" in fit.posterior:
@@ -139,7 +157,7 @@ def variance_shares(
     elif latent:
         found = linear_partition(between, float(spec.latent_variance or 0), containing)
     elif family.level1:
-        parameters = parameter_draws_of(fit)
+        parameters = parameter_draws_of(fit, outcome)
         level1 = family.variance(np.zeros(between.shape[:2]), parameters, np.ones(1))
         found = linear_partition(
             between, level1[..., None] if "membership" in cases else level1, containing
@@ -152,8 +170,16 @@ def variance_shares(
     return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
 
 
-def parameter_draws_of(fit: Fit) -> dict[str, np.ndarray]:
-    """Return the draws of the likelihood's scalar parameters, shape (chains, draws)."""
+def parameter_draws_of(fit: Fit, outcome: int | None = None) -> dict[str, np.ndarray]:
+    """Return the draws of the likelihood's scalar parameters, shape (chains, draws).
+
+    Where there are several outcomes, those of the outcome of this number.
+    """
+    if outcome is not None:
+        return {
+            item.name: fit.posterior[item.name].transpose("chain", "draw", ...).values[..., outcome]
+            for item in fit.spec.family_record.parameters
+        }
     return {
         item.name: fit.posterior[item.name].transpose("chain", "draw").values
         for item in fit.spec.family_record.parameters
@@ -161,13 +187,15 @@ def parameter_draws_of(fit: Fit) -> dict[str, np.ndarray]:
     }
 
 
-def _variance_of_mean(fit: Fit, extended: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _variance_of_mean(
+    fit: Fit, extended: bool, outcome: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return a and b of the variance a m + b m^2 of an outcome, and its mean over m.
 
     All families with log link have such a variance: two values of m give a and b.
     """
     family = fit.spec.family_record
-    draws = parameter_draws_of(fit)
+    draws = parameter_draws_of(fit, outcome)
     if extended:
         draws = {name: values[..., None] for name, values in draws.items()}
     require_finite_variance(fit)
@@ -252,5 +280,5 @@ def mean_predictor(fit: Fit, point: EvaluationPoint) -> np.ndarray:
     sizes = (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"])
     eta = np.full(sizes, fit.facts.offset_mean)
     if "beta" in fit.posterior:
-        eta += fit.posterior["beta"].transpose("chain", "draw", "coef").values @ point.coefficients
+        eta += fit.coefficient_draws @ point.coefficients
     return eta

@@ -135,8 +135,7 @@ def integrated_group(
     IntegratedGroup
     """
     if likelihood.family == "gaussian":
-        sigma = np.broadcast_to(likelihood.parameters["sigma"], eta.shape[1:])
-        precision = np.broadcast_to(1 / sigma**2, eta.shape)
+        precision = np.broadcast_to(1 / likelihood.parameters["sigma"] ** 2, eta.shape)
         system = _System.at(effects, (likelihood.outcome - eta) * precision, precision, None)
         mode = system.step
         values = likelihood(eta + _shift(effects, mode)).sum(axis=0)

@@ -57,6 +57,8 @@ class Options(TypedDict, total=False):
         Structure of the residuals within a unit, as a call: ``"ar1(time, unit)"``, ``"ar1(unit)"``
         for the order of the rows, ``"continuous_ar(time, unit)"``, ``"compound_symmetric(unit)"``
         or ``"unstructured(occasion, unit)"``; default "iid", independent.
+    residual_correlation : bool
+        Whether the residuals of several Gaussian outcomes of one row are correlated; default True.
     """
 
     family: str
@@ -71,6 +73,7 @@ class Options(TypedDict, total=False):
     correlated: bool
     parametrisation: Parametrisation | Mapping[str, Parametrisation]
     residual: str
+    residual_correlation: bool
 
 
 # What an option may be, and how a message says so.
@@ -95,6 +98,7 @@ def build_model(
     groupings: Sequence[Grouping],
     options: Options,
     notes: Sequence[str] = (),
+    member: str | None = None,
 ) -> Model:
     """Return the model of these groupings with the options that all builders share.
 
@@ -125,6 +129,8 @@ def build_model(
             sorted((str(key), str(value)) for key, value in given.get("baseline", {}).items())
         ),
         residual=_residual(given),
+        member=member,
+        residual_correlation=given.get("residual_correlation", True),
     )
     return announced(make_model(spec, frame, tuple(notes)))
 
@@ -138,13 +144,19 @@ def _checked(structure: str, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"{did_you_mean(key, list(Options.__annotations__))}"
             )
     given = {key: value for key, value in options.items() if value is not None}
+    if isinstance(given.get("family"), Mapping):
+        raise SpecError(
+            "family is a mapping, and outcomes of different families cannot be fitted together in "
+            "this version. Give one family for all outcomes, or fit one model for each."
+        )
     for key in [key for key in _KINDS if key in given]:
         value, (kinds, words) = given[key], _KINDS[key]
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise SpecError(
                 f"{key} is {quoted(value)} of type {type(value).__name__}. Give {words}."
             )
-    require_flag(given.get("correlated", True), "correlated")
+    for flag in ("correlated", "residual_correlation"):
+        require_flag(given.get(flag, True), flag)
     return given
 
 

@@ -1,7 +1,7 @@
 """What a fit knows of its model and table, so that it can be reported without either."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,6 +101,15 @@ class ModelFacts:
         What the reader must know.
     censored : str
         How many durations were not observed whole, in words; empty where all were.
+    outcomes : tuple of str
+        Several outcomes, or members of a unit, with coefficients of their own; `coefficients`
+        are then those of the first outcome first, ``"written:Intercept"``.
+    outcome_column : str
+        The column that says of which outcome or member a row is.
+    outcome_dim : str
+        Name of their dim.
+    stacked : bool
+        Whether a row of the table was made a row for each outcome.
     """
 
     formula: str
@@ -125,6 +134,10 @@ class ModelFacts:
     priors: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
     censored: str = ""
+    outcomes: tuple[str, ...] = ()
+    outcome_column: str = ""
+    outcome_dim: str = ""
+    stacked: bool = False
 
     def to_json(self) -> str:
         """Return the facts as JSON text."""
@@ -182,6 +195,10 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
         priors=tuple(prior_rows(resolved)),
         notes=notes,
         censored=_censored_words(design.response.bounds, len(share)),
+        outcomes=resolved.outcomes,
+        outcome_column=spec.outcome_column,
+        outcome_dim=resolved.outcome_dim if resolved.outcomes else "",
+        stacked=bool(spec.outcomes),
     )
 
 
@@ -269,7 +286,12 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     if resolved.intercept_prior is not None:
         rows.append(row("Intercept", resolved.intercept_prior.text))
-    for label, prior in zip(resolved.slopes, resolved.slope_priors, strict=True):
+    for name, prior in zip(resolved.outcomes, resolved.intercept_priors, strict=False):
+        rows.append(row(f"Intercept[{name}]", prior.text, "Intercept"))
+    slopes = resolved.slopes
+    if resolved.outcomes:
+        slopes = tuple(f"{name}:{label}" for name in resolved.outcomes for label in slopes)
+    for label, prior in zip(slopes, resolved.slope_priors, strict=True):
         rows.append(row(f"beta[{label}]", prior.text, "beta"))
     for grouping in resolved.groupings:
         for term, prior in zip(grouping.terms, grouping.sd_priors, strict=True):
@@ -287,4 +309,26 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
         if residual.record.at_median_gap:
             text = f"{text} at a distance of {residual.median_gap:.4g}"
         rows.append(row(residual.record.parameter, text))
+    for name, priors in resolved.outcome_parameter_priors.items():
+        for outcome, prior in zip(resolved.outcomes, priors, strict=True):
+            rows.append(row(f"{name}[{outcome}]", prior.text, name))
     return rows
+
+
+def outcome_places(facts: ModelFacts, labels: Sequence[str], number: int) -> np.ndarray:
+    """Return the positions of the labels that belong to an outcome: they begin with its name."""
+
+    def owner(label: str) -> int:
+        begins = [i for i, name in enumerate(facts.outcomes) if label.startswith(f"{name}:")]
+        return max(begins, key=lambda i: len(facts.outcomes[i]))
+
+    return np.array([i for i, label in enumerate(labels) if owner(label) == number], dtype=int)
+
+
+def outcome_terms(facts: ModelFacts, grouping: GroupingFacts, number: int) -> np.ndarray:
+    """Return a grouping's row of Z at the mean of an outcome's rows; 0 for other outcomes."""
+    share = facts.level_shares[facts.outcome_column][facts.outcomes[number]]
+    row = np.zeros(len(grouping.terms))
+    places = outcome_places(facts, grouping.terms, number)
+    row[places] = np.array(grouping.term_means)[places] / share
+    return row

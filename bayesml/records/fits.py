@@ -13,6 +13,7 @@ from bayesml.specs.model_files import spec_from_toml
 from bayesml.specs.modelspec import ModelSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
 FORMAT = 1
@@ -46,6 +47,21 @@ class Fit:
     def posterior(self) -> "xr.Dataset":
         """The draws, dims chain and draw first."""
         return self.data["posterior"].to_dataset()
+
+    @property
+    def coefficient_draws(self) -> "np.ndarray":
+        """Draws of the coefficients, shape (chains, draws, coefficients), as `facts` lists them.
+
+        Those of several outcomes stand one after the other.
+        """
+        import numpy as np
+
+        posterior = self.posterior
+        sizes = (posterior.sizes["chain"], posterior.sizes["draw"])
+        if "beta" not in posterior:
+            return np.empty((*sizes, 0))
+        values = posterior["beta"].transpose("chain", "draw", ..., "coef").values
+        return np.asarray(values, dtype=float).reshape(*sizes, -1)
 
     @property
     def sample_stats(self) -> "xr.Dataset":

@@ -198,7 +198,12 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
         dims[f"corr_{name}"] = (f"{name}_term", f"{name}_term_bis")
         dims[f"u_{name}"] = (name, f"{name}_term")
     if model.resolved.residual is not None and model.resolved.residual.occasions:
-        dims |= {"sigma": ("occasion",), "corr_residual": ("occasion", "occasion_bis")}
+        dim = model.resolved.residual.dim
+        dims |= {"sigma": (dim,), "corr_residual": (dim, f"{dim}_bis")}
+    if model.resolved.outcomes:
+        dim = model.resolved.outcome_dim
+        dims["beta"] = (dim, "coef")
+        dims |= dict.fromkeys(model.resolved.outcome_parameter_priors, (dim,))
     return {name: dims.get(name, ()) for name in model.resolved.posterior_names}
 
 
@@ -230,7 +235,12 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         attrs={"response": model.spec.response_label},
     )
     constant: dict[str, Any] = {}
-    if model.resolved.coefficients:
+    if model.resolved.outcomes:
+        # The columns of all outcomes: those of the first outcome first.
+        constant["x"] = (("obs", "coef"), model.design.fixed.values)
+        rows = rows | {"coef": np.array(model.resolved.coefficients, dtype=object)}
+        constant["outcome_number"] = ("obs", model.data["outcome_number"])
+    elif model.resolved.coefficients:
         constant["x"] = (("obs", "coef"), model.design.fixed.values)
         rows = rows | {"coef": _labels(model, "coef")}
     for name in ("offset", "trials", *model.resolved.bounds):

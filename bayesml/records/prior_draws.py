@@ -63,7 +63,10 @@ def prior_predictive(model: Model, draws: int = 500, seed: int | None = None) ->
         seed = secrets.randbelow(2**31)
     rng = np.random.default_rng(int(seed))
     parameters = parameter_draws(model.resolved, rng, draws)
-    means = model.design.fixed.values[:, int(model.resolved.intercept) :].mean(axis=0)
+    if model.resolved.outcomes:
+        means = model.data.get("x_mean", np.zeros((len(model.resolved.outcomes), 0)))
+    else:
+        means = model.design.fixed.values[:, int(model.resolved.intercept) :].mean(axis=0)
     reported = _on_users_scale(model.resolved, parameters, means)
     for grouping in model.resolved.groupings:
         reported[f"u_{grouping.identifier}"] = _effects(grouping, parameters, rng)
@@ -120,6 +123,8 @@ def parameter_draws(
     found: dict[str, np.ndarray] = {}
     if resolved.intercept_prior is not None:
         found["intercept"] = _draw(resolved.intercept_prior, rng, draws)
+    if resolved.intercept_priors:
+        found["intercept"] = _columns(resolved.intercept_priors, rng, draws)
     found["slopes"] = _columns(resolved.slope_priors, rng, draws)
     for grouping in resolved.groupings:
         name = grouping.identifier
@@ -134,6 +139,8 @@ def parameter_draws(
             found[name] = np.sort(free, axis=1)
         else:
             found[name] = np.minimum(_draw(prior, rng, draws), _LARGEST)
+    for name, priors in resolved.outcome_parameter_priors.items():
+        found[name] = np.minimum(_columns(priors, rng, draws), _LARGEST)
     if resolved.residual is not None:
         found |= _residual_draws(resolved.residual, rng, draws)
     return found
@@ -185,6 +192,8 @@ def _on_users_scale(
 ) -> dict[str, np.ndarray]:
     """Return what the posterior reports, but for the random effects."""
     slopes = parameters["slopes"]
+    if resolved.outcomes:
+        return _outcomes_on_users_scale(resolved, parameters, means)
     # Without centring (no intercept and no cutpoints) there is no shift to take back.
     shift = slopes @ means if resolved.centred_predictors else np.zeros(len(slopes))
     reported = dict(parameters)
@@ -194,11 +203,31 @@ def _on_users_scale(
         reported["beta"] = slopes
     if "cutpoints" in parameters:
         reported["cutpoints"] = parameters["cutpoints"] + shift[:, None]
+    return reported | _correlations(resolved, parameters)
+
+
+def _correlations(
+    resolved: ResolvedSpec, parameters: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the correlation matrices of the groupings."""
+    found = {}
     for grouping in resolved.groupings:
         if grouping.correlated:
             factor = parameters[f"chol_{grouping.identifier}"]
-            reported[f"corr_{grouping.identifier}"] = factor @ factor.swapaxes(1, 2)
-    return reported
+            found[f"corr_{grouping.identifier}"] = factor @ factor.swapaxes(1, 2)
+    return found
+
+
+def _outcomes_on_users_scale(
+    resolved: ResolvedSpec, parameters: Mapping[str, np.ndarray], means: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what the posterior of several outcomes reports, but for the random effects."""
+    slopes = parameters["slopes"].reshape(-1, len(resolved.outcomes), len(resolved.slopes))
+    beta = slopes
+    if resolved.intercept:
+        intercept = parameters["intercept"] - (slopes * means).sum(axis=-1)
+        beta = np.concatenate([intercept[..., None], slopes], axis=-1)
+    return {**parameters, "beta": beta} | _correlations(resolved, parameters)
 
 
 def _effects(
@@ -225,9 +254,11 @@ def _linear_predictors(
     for start in range(0, draws, size):
         block = slice(start, min(start + size, draws))
         eta = np.zeros((block.stop - start, rows))
-        if resolved.intercept:
+        if resolved.outcomes:
+            eta += reported["beta"][block].reshape(len(eta), -1) @ model.design.fixed.values.T
+        elif resolved.intercept:
             eta += parameters["intercept"][block, None]
-        if x is not None:
+        if x is not None and not resolved.outcomes:
             eta += parameters["slopes"][block] @ x.T
         if "offset" in data:
             eta += data["offset"]
@@ -265,6 +296,9 @@ def _outcomes(
         item.name: np.expand_dims(parameters[item.name][block], 1)
         for item in family.parameters
     }
+    if model.design.outcomes is not None:
+        own = model.design.outcomes.number
+        values = {name: value[:, 0][:, own] for name, value in values.items()}
     trials = np.asarray(model.data.get("trials", 1))
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)

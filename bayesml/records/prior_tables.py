@@ -8,7 +8,7 @@ import pandas as pd
 from bayesml.quantities.cluster_measures import median_ratio
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.quantities.partition import linear_partition, varying_variance
-from bayesml.records.facts import prior_rows
+from bayesml.records.facts import outcome_terms, prior_rows
 from bayesml.records.modelling import Model
 from bayesml.records.prior_draws import parameter_draws
 from bayesml.specs.distributions import Prior
@@ -61,7 +61,7 @@ def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray
     """Yield the prior quantiles of each row of `prior_rows`."""
     if resolved.intercept_prior is not None:
         yield _ppf(resolved.intercept_prior, tails)
-    for prior in resolved.slope_priors:
+    for prior in (*resolved.intercept_priors, *resolved.slope_priors):
         yield _ppf(prior, tails)
     for grouping in resolved.groupings:
         for prior in grouping.sd_priors:
@@ -80,6 +80,9 @@ def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray
         else:
             # Of the correlation at a distance of 1, wherever the prior holds.
             yield _ppf(residual.prior, tails) ** (1 / residual.median_gap)
+    for priors in resolved.outcome_parameter_priors.values():
+        for prior in priors:
+            yield _ppf(prior, tails)
 
 
 def _ppf(prior: Prior, tails: np.ndarray) -> np.ndarray:
@@ -92,13 +95,35 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the prior draws of what the priors imply for each grouping."""
     resolved = model.resolved
     # Without groupings nothing has a share, and with an SD for each occasion it is not one share.
-    if not resolved.groupings or (resolved.residual is not None and resolved.residual.occasions):
+    by_occasion = resolved.residual is not None and resolved.residual.occasions
+    if not resolved.groupings or (by_occasion and not resolved.outcomes):
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
+    if resolved.outcomes:
+        by_outcome = {item.name for item in resolved.family.parameters}
+        for number, outcome in enumerate(resolved.outcomes):
+            own = {
+                name: values[:, number] if name in by_outcome else values
+                for name, values in draws.items()
+            }
+            rows = [outcome_terms(model.facts, item, number) for item in model.facts.groupings]
+            for name, values in _implied_at(model, own, rows):
+                yield f"{name} [{outcome}]", values
+        return
+    yield from _implied_at(
+        model, draws, [np.array(item.term_means) for item in model.facts.groupings]
+    )
+
+
+def _implied_at(
+    model: Model, draws: dict[str, np.ndarray], rows: list[np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield what the priors imply where the terms of each grouping have these values."""
+    resolved = model.resolved
     between = np.column_stack(
         [
-            _variance(draws, item.identifier, np.array(item.term_means)) * item.squared_weights
-            for item in model.facts.groupings
+            _variance(draws, item.identifier, z) * item.squared_weights
+            for item, z in zip(model.facts.groupings, rows, strict=True)
         ]
     )
     names = [item.name for item in resolved.groupings]

@@ -34,6 +34,8 @@ _STRUCTURES = {
     "cross_classified": "Cross-classified model",
     "multiple_membership": "Multiple-membership model",
     "longitudinal": "Longitudinal model",
+    "multivariate": "Multivariate model",
+    "dyadic": "Dyadic model",
 }
 _CONTENTS = (
     ("diagnostics", "Diagnostics"),

@@ -7,6 +7,7 @@ from bayesml.errors import FormulaError, quoted
 from bayesml.specs.duration_calls import read_durations
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.membership_calls import read_membership
+from bayesml.specs.outcome_terms import check_mvbind
 from bayesml.specs.parsing import (
     Bar,
     Binary,
@@ -18,6 +19,7 @@ from bayesml.specs.parsing import (
     Unary,
     children,
     column_names,
+    name_text,
     parse,
     unparse,
 )
@@ -124,7 +126,7 @@ def check_terms(node: Node, formula: str) -> None:
                 f"In {quoted(formula)} the quoted text {quoted(text)} is not a term. Put column "
                 "names with unusual characters between backticks: `my column`."
             )
-        case Call("cbind" | "surv" | "mm", _, _):
+        case Call("cbind" | "surv" | "mm" | "mvbind", _, _):
             place = "right of a bar" if node.function == "mm" else "left of '~'"
             raise FormulaError(
                 f"In {quoted(formula)} {node.function}() stands among the predictors; it belongs "
@@ -142,7 +144,8 @@ def check_terms(node: Node, formula: str) -> None:
 def _check_arguments(node: Node, call: Call, formula: str) -> None:
     for child in children(node):
         if isinstance(child, Bar) or (
-            isinstance(child, Call) and child.function in {"offset", "cbind", "surv", "mm", "C"}
+            isinstance(child, Call)
+            and child.function in {"offset", "cbind", "surv", "mm", "mvbind", "C"}
         ):
             raise FormulaError(
                 f"In {quoted(formula)} {unparse(child)} stands inside {unparse(call)}. Only "
@@ -230,6 +233,7 @@ def _check_response(node: Node, formula: str) -> None:
             "expression of columns, cbind(successes, failures) or surv(time, status) left of '~'."
         )
     read_durations(node, formula)
+    check_mvbind(node, formula)
     if isinstance(node, Call) and node.function == "cbind" and len(node.arguments) != 2:
         raise FormulaError(
             f"In {quoted(formula)} cbind() has {len(node.arguments)} arguments. Give the "
@@ -341,3 +345,37 @@ def summand_texts(text: str) -> list[str]:
     ['1', 'x * z', 'I(x ** 2)']
     """
     return [unparse(node) for sign, node in _summands(parse(text)) if sign == "+"]
+
+
+def terms_by(column: str, terms: str) -> str:
+    """Return a right-hand side with an intercept and slopes for each level of a column.
+
+    Parameters
+    ----------
+    column : str
+        The column that tells the outcomes apart.
+    terms : str
+        Right-hand side without bars.
+
+    Returns
+    -------
+    str
+        Right-hand side without a common intercept.
+
+    Examples
+    --------
+    >>> terms_by("outcome", "1 + x * z")
+    '0 + outcome + outcome:(x * z)'
+    >>> terms_by("outcome", "0 + x")
+    '0 + outcome:x'
+    """
+    by = name_text(column)
+    intercept, parts = True, []
+    for sign, node in _summands(parse(terms)):
+        if isinstance(node, Number):
+            intercept = (node.text == "1") == (sign == "+")
+            continue
+        text = unparse(node)
+        inside = text if isinstance(node, Name | Call) else f"({text})"
+        parts.append(f"{'+' if sign == '+' else '-'} {by}:{inside}")
+    return " ".join(["0", *([f"+ {by}"] if intercept else []), *parts])

@@ -30,6 +30,8 @@ _SPEC_KEYS: dict[str, tuple[type, ...]] = {
     "priors": (dict,),
     "baseline": (dict,),
     "residual": (dict,),
+    "member": _STRING,
+    "residual_correlation": (bool,),
 }
 _GROUPING_KEYS: dict[str, tuple[type, ...]] = {
     "name": _STRING,
@@ -84,9 +86,11 @@ def spec_to_toml(spec: ModelSpec) -> str:
     ]
     lines += [
         f"{key} = {_value(getattr(spec, key))}"
-        for key in ("trials", "exposure", "offset", "success")
+        for key in ("trials", "exposure", "offset", "success", "member")
         if getattr(spec, key) is not None
     ]
+    if not spec.residual_correlation:
+        lines.append("residual_correlation = false")
     if spec.categories:
         lines.append(f"categories = {_value(list(spec.categories))}")
     for grouping in spec.groupings:

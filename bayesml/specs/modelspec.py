@@ -8,10 +8,11 @@ from bayesml.errors import SpecError, listed, quoted
 from bayesml.specs.duration_calls import DurationCall, read_durations
 from bayesml.specs.families import FAMILIES, family_named
 from bayesml.specs.family_records import Family
-from bayesml.specs.formulas import FormulaParts, parse_formula
+from bayesml.specs.formulas import FormulaParts, parse_formula, parse_terms, terms_by
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
-from bayesml.specs.parsing import name_text, parse, quoted_text
+from bayesml.specs.outcome_terms import OUTCOME, ROW, VALUE, outcomes_of
+from bayesml.specs.parsing import column_names, name_text, parse, quoted_text
 from bayesml.specs.residual_structures import Residual
 
 STRUCTURES = (
@@ -20,6 +21,8 @@ STRUCTURES = (
     "cross_classified",
     "multiple_membership",
     "longitudinal",
+    "multivariate",
+    "dyadic",
     "model",
 )
 
@@ -51,6 +54,11 @@ class ModelSpec:
         Baseline levels that differ from the first.
     residual : Residual or None
         How the residuals of a unit's rows are correlated; None: they are independent.
+    member : str or None
+        Column that tells the members of a unit apart (wife, husband): each has coefficients and a
+        residual SD of its own.
+    residual_correlation : bool
+        Whether the residuals of several Gaussian outcomes of one row are correlated.
 
     Raises
     ------
@@ -76,6 +84,8 @@ class ModelSpec:
     priors: tuple[tuple[str, str], ...] = ()
     baseline: tuple[tuple[str, str], ...] = ()
     residual: Residual | None = None
+    member: str | None = None
+    residual_correlation: bool = True
 
     def __post_init__(self) -> None:
         record = family_named(self.family)
@@ -97,6 +107,7 @@ class ModelSpec:
         if repeated:
             raise SpecError(f"Two groupings are named {listed(repeated)}. Rename one.")
         self._check_family(record)
+        self._check_outcomes(record)
 
     def _check_family(self, record: Family) -> None:
         belongs = (
@@ -137,6 +148,83 @@ class ModelSpec:
             )
         if len(set(map(str, self.categories))) != len(self.categories):
             raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
+
+    def _check_outcomes(self, record: Family) -> None:
+        """Raise where several outcomes, or the members of a unit, cannot be told apart."""
+        column = self.outcome_column
+        if not self.residual_correlation and not self.outcomes:
+            raise SpecError(
+                "residual_correlation belongs to several outcomes, mvbind(y1, y2) ~ x, and this "
+                "model has one. Leave it out."
+            )
+        if not column:
+            return
+        if not record.intercept:
+            raise SpecError(
+                f"Outcomes of the family {quoted(self.family)} have cutpoints, and several of them "
+                "cannot be fitted together in this version. Fit one model for each."
+            )
+        used = column_names(parse_terms(self.fixed))
+        for grouping in self.groupings:
+            used += [name for text in grouping.terms for name in column_names(parse(text))]
+        if self.member is not None and self.member in used:
+            raise SpecError(
+                f"The formula names {quoted(self.member)}, which tells the members apart: every "
+                "coefficient is one for each member already. Leave it out of the formula."
+            )
+        if not self.outcomes:
+            return
+        for name in (OUTCOME, ROW, VALUE):
+            columns = [*used, *self.outcomes]
+            columns += [name for item in self.groupings for name in (*item.columns, *item.members)]
+            if name in columns:
+                raise SpecError(
+                    f"A column of a model with several outcomes is called {quoted(name)}, a name "
+                    "that the table of rows and outcomes needs itself. Rename the column."
+                )
+        for key in ("trials", "success", "residual", "member"):
+            if getattr(self, key) is not None:
+                raise SpecError(
+                    f"{key} cannot be set for several outcomes, mvbind(...), in this version. "
+                    "Leave it out, or fit one model for each outcome."
+                )
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Columns of several outcomes; empty where there is one."""
+        return outcomes_of(self.response)
+
+    @property
+    def outcome_column(self) -> str:
+        """Column by which coefficients differ, of outcomes or members; empty without one."""
+        return OUTCOME if self.outcomes else self.member or ""
+
+    @cached_property
+    def stacked(self) -> "ModelSpec":
+        """The same model of the long table, one row for each row and outcome.
+
+        Its terms are those of every outcome. A model of one outcome is its own.
+        """
+        column = self.outcome_column
+        if not column:
+            return self
+        offsets = "".join(f" + offset({text})" for text in self.parts.offsets)
+        response = VALUE if self.outcomes else self.response
+        residual = self.residual
+        if self.outcomes and self.family_record.correlated_residuals and self.residual_correlation:
+            residual = Residual("unstructured", (ROW,), OUTCOME)
+        return replace(
+            self,
+            formula=f"{response} ~ {terms_by(column, self.fixed)}{offsets}",
+            groupings=tuple(
+                replace(item, terms=tuple(terms_by(column, text) for text in item.terms))
+                for item in self.groupings
+            ),
+            structure="model",
+            residual=residual,
+            member=None,
+            residual_correlation=True,
+        )
 
     @cached_property
     def parts(self) -> FormulaParts:

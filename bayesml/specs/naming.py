@@ -17,6 +17,7 @@ _RESERVED_WORDS = """
     posterior value lower upper
     censoring upper_bound entry_time log_density log_survival log_cdf log_cumulative_hazard
     log_between log_duration
+    own member outcome_number outcome_bis member_bis chol_residual
 """
 # What the numbers of priors are called: `sigma_scale`, `slopes_location`.
 _PRIOR_NUMBERS = ("location", "scale", "alpha", "beta", "b", "lam", "lower", "upper", "nu")

@@ -14,7 +14,8 @@ from bayesml.errors import FormulaError, did_you_mean, quoted
 # What a formula may call. The design matrix builder gives each of them its meaning.
 FUNCTIONS = (
     *("C", "I", "abs", "bs", "cbind", "center", "cos", "cr", "exp", "log", "log10", "log1p"),
-    *("log2", "mm", "offset", "pmax", "pmin", "poly", "scale", "sin", "sqrt", "surv", "tan"),
+    *("log2", "mm", "mvbind", "offset", "pmax", "pmin", "poly", "scale", "sin", "sqrt"),
+    *("surv", "tan"),
 )
 CONSTANTS = ("pi",)
 
@@ -96,8 +97,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-# Every node but the sum's first lies one step deeper; reading and writing recurse.
-DEEPEST = 250
+DEEPEST = 250  # layers of nodes: reading and writing a tree recurse
 
 # Binding strength as in R: a larger number binds more tightly.
 _STRENGTH = {"~": 1, "||": 2, "|": 2, "+": 3, "-": 3, "*": 4, "/": 4, ":": 5, "^": 7, "**": 7}

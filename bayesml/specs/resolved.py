@@ -1,7 +1,7 @@
 """The resolved specification: every prior, parametrisation and name explicit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from bayesml.specs.distributions import Prior
@@ -114,6 +114,8 @@ class ResolvedResidual:
         Labels of the occasions, where each has its own SD.
     median_gap : float
         Median distance between neighbouring rows, where the prior holds at that distance.
+    dim : str
+        Name of their dim: occasions, or the outcomes of a row, or the members of a unit.
     """
 
     residual: Residual
@@ -121,6 +123,7 @@ class ResolvedResidual:
     sigma_priors: tuple[Prior, ...] = ()
     occasions: tuple[str, ...] = ()
     median_gap: float = 1.0
+    dim: str = "occasion"
 
     @property
     def record(self) -> ResidualCorrelation:
@@ -157,6 +160,15 @@ class ResolvedSpec:
         Codes of censoring that occur, see `bayesml.specs.censoring`; empty where all ended.
     residual : ResolvedResidual or None
         How residuals are correlated, None where they are independent.
+    outcomes : tuple of str
+        Several outcomes, or members of a unit, each with coefficients of its own; empty where
+        there is one. `coefficients` are then those of the first outcome first.
+    outcome_dim : str
+        Name of their dim.
+    intercept_priors : tuple of Prior
+        Prior of each outcome's intercept; `intercept_prior` is None then.
+    outcome_parameter_priors : mapping of str to tuple of Prior
+        Priors of the likelihood's further parameters, one per outcome.
     """
 
     spec: ModelSpec
@@ -172,6 +184,18 @@ class ResolvedSpec:
     bounds: tuple[str, ...] = ()
     censored: tuple[int, ...] = ()
     residual: ResolvedResidual | None = None
+    outcomes: tuple[str, ...] = ()
+    outcome_dim: str = "outcome"
+    intercept_priors: tuple[Prior, ...] = ()
+    outcome_parameter_priors: Mapping[str, tuple[Prior, ...]] = field(default_factory=dict)
+
+    @property
+    def own_coefficients(self) -> tuple[str, ...]:
+        """Labels of the coefficients of one outcome, the same for all of them."""
+        if not self.outcomes:
+            return self.coefficients
+        own = self.coefficients[: len(self.coefficients) // len(self.outcomes)]
+        return tuple(label.removeprefix(f"{self.outcomes[0]}:") for label in own)
 
     @property
     def family(self) -> Family:
@@ -181,11 +205,13 @@ class ResolvedSpec:
     @property
     def intercept(self) -> bool:
         """Whether the linear predictor has an intercept."""
-        return self.intercept_prior is not None
+        return self.intercept_prior is not None or bool(self.intercept_priors)
 
     @property
     def slopes(self) -> tuple[str, ...]:
-        """Labels of the coefficients but the intercept."""
+        """Labels of the coefficients of one outcome but the intercept."""
+        if self.outcomes:
+            return self.own_coefficients[int(self.intercept) :]
         return self.coefficients[1:] if self.intercept else self.coefficients
 
     @property

@@ -1,0 +1,239 @@
+"""Default priors of models with several outcomes: every outcome has a scale of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesml.design.default_priors import (
+    PriorBook,
+    prior_keys,
+    resolved_residual,
+    response_scales,
+)
+from bayesml.design.responses import Response
+from bayesml.design.stacking import OutcomeRows, own_labels, row_of_outcome
+from bayesml.specs.distributions import Prior, parse_prior
+from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.naming import assign_identifiers
+from bayesml.specs.outcome_terms import MEMBER, OUTCOME
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+
+if TYPE_CHECKING:
+    from bayesml.design.resolving import Design
+
+ResolveGroupings = Callable[
+    [ModelSpec, "Design", PriorBook, Sequence[Sequence[float]], Mapping[str, str]],
+    tuple[ResolvedGrouping, ...],
+]
+
+
+@dataclass(frozen=True)
+class OutcomePriors:
+    """The priors of the fixed part and of the likelihood, by outcome.
+
+    Parameters
+    ----------
+    intercepts : tuple of Prior
+        One per outcome, at the mean of the predictors over its rows; empty without an intercept.
+    slopes : tuple of Prior
+        Those of the first outcome first.
+    parameters : dict of str to tuple of Prior
+        One per outcome, for each further parameter of the likelihood.
+    """
+
+    intercepts: tuple[Prior, ...]
+    slopes: tuple[Prior, ...]
+    parameters: dict[str, tuple[Prior, ...]]
+
+
+def outcome_scales(
+    spec: ModelSpec, response: Response, offset: np.ndarray | None, outcomes: OutcomeRows
+) -> list[tuple[float, float]]:
+    """Return the scale of each outcome, and its location on the link scale."""
+    found = []
+    for rows in rows_by_outcome(outcomes):
+        own = replace(response, values=response.values[rows])
+        scales = response_scales(spec, own, None if offset is None else offset[rows])
+        found.append((scales.response, scales.location))
+    return found
+
+
+def rows_by_outcome(outcomes: OutcomeRows) -> list[np.ndarray]:
+    """Return the rows of each outcome."""
+    return [outcomes.number == place for place in range(len(outcomes.labels))]
+
+
+def outcome_keys(
+    spec: ModelSpec, labels: Sequence[str], outcomes: OutcomeRows
+) -> tuple[list[str], list[str]]:
+    """Return the prior keys of the fixed part, and those of the likelihood's parameters."""
+    fixed = []
+    if any(label.endswith(":Intercept") for label in labels):
+        fixed += ["Intercept", *(f"Intercept[{name}]" for name in outcomes.labels)]
+    slopes = [label for label in labels if not label.endswith(":Intercept")]
+    if slopes:
+        fixed += ["beta", *(f"beta[{label}]" for label in slopes)]
+    own = [
+        key
+        for parameter in spec.family_record.parameters
+        for key in (
+            parameter.name,
+            *(f"{parameter.name}[{name}]" for name in outcomes.labels),
+        )
+    ]
+    return fixed, own
+
+
+def outcome_priors(
+    spec: ModelSpec,
+    values: np.ndarray,
+    labels: Sequence[str],
+    outcomes: OutcomeRows,
+    scales: Sequence[tuple[float, float]],
+    book: PriorBook,
+) -> OutcomePriors:
+    """Return the priors of the fixed part and of the likelihood of every outcome.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    values : array, shape (rows, outcomes x coefficients)
+        X.
+    labels : sequence of str
+        Of all columns of X.
+    outcomes : OutcomeRows
+    scales : sequence of (float, float)
+        Scale and location of each outcome.
+    book : PriorBook
+    """
+    names = own_labels(labels, outcomes)
+    own = row_of_outcome(values, outcomes)
+    intercepts: list[Prior] = []
+    slopes: list[Prior] = []
+    parameters: dict[str, tuple[Prior, ...]] = {}
+    places = zip(outcomes.labels, rows_by_outcome(outcomes), scales, strict=True)
+    for outcome, rows, (scale, location) in places:
+        wide = 2.5 * scale
+        for name, column in zip(names, own[rows].T, strict=True):
+            if name == "Intercept":
+                keys = (f"Intercept[{outcome}]", "Intercept")
+                intercepts.append(book.prior(keys, "real", Prior("Normal", (location, wide))))
+                continue
+            deviation = float(np.std(column, ddof=1))
+            # Without an intercept a constant column is legal; its own size takes the SD's place.
+            deviation = deviation if deviation > 0 else float(np.abs(column).mean())
+            keys = (f"beta[{outcome}:{name}]", "beta")
+            slopes.append(book.prior(keys, "real", Prior("Normal", (0.0, wide / deviation))))
+    for parameter in spec.family_record.parameters:
+        parameters[parameter.name] = tuple(
+            book.prior(
+                (f"{parameter.name}[{outcome}]", parameter.name),
+                parameter.support,
+                parse_prior(parameter.default.format(s=scale), parameter.support),
+            )
+            for outcome, (scale, _) in zip(outcomes.labels, scales, strict=True)
+        )
+    return OutcomePriors(tuple(intercepts), tuple(slopes), parameters)
+
+
+def term_scales(
+    labels: Sequence[str],
+    terms: np.ndarray,
+    outcomes: OutcomeRows,
+    scales: Sequence[tuple[float, float]],
+) -> list[float]:
+    """Return the scale of each varying term's SD: that of its outcome over the term's SD.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    terms : array, shape (rows, terms)
+    outcomes : OutcomeRows
+    scales : sequence of (float, float)
+    """
+    found = []
+    rows_of = rows_by_outcome(outcomes)
+    for label, column in zip(labels, terms.T, strict=True):
+        begins = [n for n, name in enumerate(outcomes.labels) if label.startswith(f"{name}:")]
+        place = max(begins, key=lambda number: len(outcomes.labels[number]))
+        rows, name = rows_of[place], label.removeprefix(f"{outcomes.labels[place]}:")
+        spread = 1.0 if name == "Intercept" else float(np.std(column[rows], ddof=1))
+        found.append(scales[place][0] / (spread if spread > 0 else 1.0))
+    return found
+
+
+def even_response(
+    response: Response, outcomes: OutcomeRows, scales: Sequence[tuple[float, float]]
+) -> Response:
+    """Return the outcomes, each divided by its own scale, for a crude fit of all of them."""
+    size = np.array([scale for scale, _ in scales])[outcomes.number]
+    if (size == 1).all():
+        return response
+    return replace(response, values=response.values / size)
+
+
+def resolve_outcomes(
+    spec: ModelSpec, design: "Design", outcomes: OutcomeRows, resolve_groupings: ResolveGroupings
+) -> ResolvedSpec:
+    """Return the specification of several outcomes, or members, with a scale for each.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        As the user wrote it.
+    design : Design
+    outcomes : OutcomeRows
+    resolve_groupings : callable
+        Returns the groupings, given the scale of each term's SD.
+
+    Returns
+    -------
+    ResolvedSpec
+
+    Raises
+    ------
+    PriorError
+        A prior has an unknown key or cannot be read.
+    """
+    labels = design.fixed.labels
+    stacked = spec.stacked
+    names, response_name = assign_identifiers([g.name for g in spec.groupings], stacked.response)
+    scales = outcome_scales(stacked, design.response, design.offset, outcomes)
+    fixed, own = outcome_keys(stacked, labels, outcomes)
+    terms = {part.grouping.name: part.labels for part in design.varying}
+    correlated = {part.grouping.name: max(part.blocks) > 1 for part in design.varying}
+    keys = prior_keys(stacked, [], False, terms, correlated, design.residual)
+    book = PriorBook(spec, [*fixed, *(key for key in keys if key not in own), *own])
+    found = outcome_priors(stacked, design.fixed.values, labels, outcomes, scales, book)
+    dim = OUTCOME if spec.outcomes else MEMBER
+    parameters, residual = dict(found.parameters), None
+    if design.residual is not None:
+        # Its occasions are the outcomes, or the members.
+        residual = replace(
+            resolved_residual(design.residual, book, parameters["sigma"][0]),
+            sigma_priors=parameters.pop("sigma"),
+            dim=dim,
+        )
+    return ResolvedSpec(
+        spec=spec,
+        response=response_name,
+        coefficients=labels,
+        groupings=resolve_groupings(
+            stacked,
+            design,
+            book,
+            [term_scales(part.labels, part.terms, outcomes, scales) for part in design.varying],
+            names,
+        ),
+        intercept_prior=None,
+        slope_priors=found.slopes,
+        parameter_priors={},
+        offset=design.offset is not None,
+        residual=residual,
+        outcomes=outcomes.labels,
+        outcome_dim=dim,
+        intercept_priors=found.intercepts,
+        outcome_parameter_priors=parameters,
+    )
