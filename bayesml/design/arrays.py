@@ -133,7 +133,7 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     -------
     dict of str to list
     """
-    coords: dict[str, list[Any]] = {"obs": [int(row) for row in design.rows.positions]}
+    coords: dict[str, list[Any]] = {"obs": design.rows.positions.tolist()}
     if resolved.coefficients:
         coords["coef"] = list(resolved.own_coefficients)
     if resolved.outcomes:

@@ -293,9 +293,12 @@ def _weighted_fit(outcome: np.ndarray, weight: np.ndarray, predictors: np.ndarra
 
 @dataclass(frozen=True)
 class _Entries:
-    """The non-zero entries of one grouping's part of the design."""
+    """The non-zero entries of one grouping's part of the design.
 
-    row: np.ndarray
+    `row` selects the row of each entry: all rows in turn where every row has one unit.
+    """
+
+    row: np.ndarray | slice
     unit: np.ndarray
     z: np.ndarray
     units: int
@@ -305,6 +308,8 @@ class _Entries:
         return np.bincount(self.unit, values, minlength=self.units)
 
     def by_row(self, values: np.ndarray) -> np.ndarray:
+        if isinstance(self.row, slice):
+            return values
         return np.bincount(self.row, values, minlength=self.rows)
 
 
@@ -370,7 +375,7 @@ def _update(
 
 def _entries(units: Units, z: np.ndarray) -> _Entries:
     if units.weights is None:
-        return _Entries(np.arange(len(z)), units.index, z, len(units.labels), len(z))
+        return _Entries(slice(None), units.index, z, len(units.labels), len(z))
     row, slot = np.nonzero(units.weights)
     weighted = z[row] * units.weights[row, slot][:, None]
     return _Entries(row, units.index[row, slot], weighted, len(units.labels), len(z))
