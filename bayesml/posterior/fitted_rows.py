@@ -105,8 +105,7 @@ def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
 
 def coefficient_draws(fit: Fit) -> np.ndarray:
     """Return the draws of the coefficients, shape (draws of all chains, coefficients)."""
-    values = fit.coefficient_draws
-    return values.reshape(-1, values.shape[-1])
+    return fit.coefficient_draws.reshape(fit.draws_made, -1)
 
 
 def effect_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:

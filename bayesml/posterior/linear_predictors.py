@@ -74,8 +74,7 @@ def flat_draws(fit: Fit, name: str) -> np.ndarray:
     Coefficients of several outcomes stand one after the other.
     """
     if name == "beta":
-        values = fit.coefficient_draws
-        return values.reshape(-1, values.shape[-1])
+        return fit.coefficient_draws.reshape(fit.draws_made, -1)
     values = np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
     return values.reshape(-1, *values.shape[2:])
 
