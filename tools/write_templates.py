@@ -8,9 +8,15 @@ from pathlib import Path
 
 from bayesml.codegen.examples import example_source
 from bayesml.codegen.rendering import render
-from bayesml.codegen.starters import starter_spec, starter_structures, starter_toml
+from bayesml.codegen.starters import (
+    autoregressive_toml,
+    starter_spec,
+    starter_structures,
+    starter_toml,
+)
 from bayesml.design.sketching import WITHOUT_TABLE, resolve_without_table
 from bayesml.specs.families import FAMILIES
+from bayesml.specs.model_files import spec_from_toml
 
 FOLDER = Path(__file__).parent.parent / "model_templates"
 
@@ -61,6 +67,13 @@ def template_files() -> dict[str, str]:
             files[f"{structure}_{family}.py"] = render(
                 resolved, example=example_source(resolved), note=WITHOUT_TABLE
             )
+    autoregressive = autoregressive_toml()
+    files["longitudinal_ar1.toml"] = autoregressive
+    rows.append("| `longitudinal_ar1` | The same with autoregressive residuals. |")
+    resolved = resolve_without_table(spec_from_toml(autoregressive))
+    files["longitudinal_ar1_gaussian.py"] = render(
+        resolved, example=example_source(resolved), note=WITHOUT_TABLE
+    )
     words = f"The families are {', '.join(FAMILIES)}. All files are written by `make templates`."
     families = "\n".join(textwrap.wrap(words, 100, break_on_hyphens=False))
     files["README.md"] = README.format(rows="\n".join(rows), families=families)

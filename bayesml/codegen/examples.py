@@ -13,7 +13,15 @@ from math import ceil
 
 import numpy as np
 
+from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, NUMPY_LATENT
 from bayesml.codegen.rendering import plain, rendering_environment
+from bayesml.codegen.residual_examples import (
+    example_rows,
+    residual_arrays,
+    residual_outcome,
+    residual_prior_groups,
+    rows_per_unit,
+)
 from bayesml.specs.censoring import ENTRY, INTERVAL, LEFT, RIGHT
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
@@ -23,21 +31,6 @@ _MEMBERSHIP_UNITS = 60
 _BETA = (0.5, -0.3, 0.1, -0.1)
 _SD = (0.5, 0.3)
 _INTERCEPT = {"real": "1.0", "positive": "0.5", "unit": "0.2", "binary": "0.2", "count": "0.5"}
-# Mean of an outcome to the link scale, and back; `share` and `eta` are names in the example.
-_FORWARD = {
-    "logit": "np.log(share / (1 - share))",
-    "probit": "stats.norm.ppf(share)",
-    "cloglog": "np.log(-np.log1p(-share))",
-}
-_INVERSE = {
-    "identity": "eta",
-    "log": "np.exp(eta)",
-    "logit": "1 / (1 + np.exp(-eta))",
-    "probit": "stats.norm.cdf(eta)",
-    "cloglog": "1 - np.exp(-np.exp(eta))",
-}
-_LATENT = {"logit": "rng.logistic(size=obs.size)", "probit": "rng.normal(size=obs.size)"}
-
 Pairs = list[tuple[str, str]]
 
 
@@ -59,7 +52,7 @@ def example_source(resolved: ResolvedSpec) -> str:
     template = rendering_environment().get_template("example.jinja")
     defaults, priors = _priors(resolved)
     return template.render(
-        rows=ROWS,
+        rows=example_rows(ROWS, resolved),
         units=[line for place in layout for line in place.lines],
         predictors=_predictors(resolved),
         predictor_words=plain(f"Predictors: {', '.join(resolved.slopes)}"),
@@ -227,10 +220,12 @@ def _effects(place: _Place) -> list[str]:
 
 def _draw(resolved: ResolvedSpec) -> list[str]:
     """Return the lines that draw the outcome, and what the default priors take from it."""
+    if resolved.residual is not None:
+        return residual_outcome(resolved.residual, rows_per_unit(resolved))
     kind, link = resolved.family.response, resolved.spec.link
     trials = "trials" if resolved.trials else "1"
     drawn = resolved.family.example.format(
-        mean=_INVERSE[link], trials=trials, latent=_LATENT.get(link, "")
+        mean=NUMPY_INVERSE[link], trials=trials, latent=NUMPY_LATENT.get(link, "")
     )
     if kind == "ordered":
         most = len(resolved.categories) - 1
@@ -294,6 +289,8 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
     for name, given in (("offset", resolved.offset), ("trials", resolved.trials)):
         pairs += [(name, name)] if given else []
     pairs += [(name, name) for name in resolved.bounds]
+    if resolved.residual is not None:
+        pairs += residual_arrays(resolved.residual, rows_per_unit(resolved))
     by_name = {place.grouping.identifier: place for place in places}
     for grouping in resolved.groupings:
         name = grouping.identifier
@@ -306,7 +303,7 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
         pairs += [(f"weight_{name}", f"weight_{name}")] if grouping.multiple else []
         pairs += [] if grouping.intercept_only else [(f"terms_{name}", f"terms_{name}")]
     if resolved.categories:
-        pairs.append(("cutpoints_start", _FORWARD[resolved.spec.link]))
+        pairs.append(("cutpoints_start", NUMPY_FORWARD[resolved.spec.link]))
     return pairs
 
 
@@ -321,7 +318,7 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         time = "(y * np.exp(-offset)).sum()" if resolved.offset else "y.sum()"
         ended = "(censoring != 0).sum()" if resolved.censored else "obs.size"
         rate = f"np.log({time} / {ended})"
-    share_location = _FORWARD.get(resolved.spec.link, "") + shifted
+    share_location = NUMPY_FORWARD.get(resolved.spec.link, "") + shifted
     location = {
         "real": f"y.mean(){shifted}",
         "positive": rate,
@@ -360,6 +357,11 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
     for name, prior in resolved.parameter_priors.items():
         defaults |= {f"{name}_scale": s} if name == resolved.family.level1 else {}
         add(name, [prior], True, [name])
+    for stem, priors, scalar, keys, own in (
+        residual_prior_groups(resolved.residual) if resolved.residual is not None else []
+    ):
+        defaults |= own
+        add(stem, priors, scalar, keys)
     return any(text in dict(found).values() for text in defaults.values()), found
 
 
@@ -380,6 +382,8 @@ def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
             f"{a}|{b}" for a, b in zip(resolved.categories, resolved.categories[1:], strict=False)
         ]
         pairs.append(("cutpoint", _list(names)))
+    if resolved.residual is not None and resolved.residual.occasions:
+        pairs += [(dim, _list(resolved.residual.occasions)) for dim in ("occasion", "occasion_bis")]
     units = {place.grouping.identifier: place.units for place in places}
     for grouping in resolved.groupings:
         name = grouping.identifier

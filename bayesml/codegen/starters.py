@@ -65,6 +65,17 @@ _MORE = """\
 # parametrisation = "auto"
 """
 
+_RESIDUAL = """\
+# With family = "gaussian": how the residuals of a unit's rows are correlated. "ar1" counts
+# whole-number occasions, or without the line of the time the order of the rows; "continuous_ar"
+# takes any times; "compound_symmetric" (no time) and "unstructured" take the place of everything
+# that varies over the unit: delete [[groupings]] then.
+# [residual]
+# structure = "ar1"
+# unit = ["person"]
+# time = "time"
+"""
+
 _STRUCTURES = {
     "two_level": (
         "Rows in one grouping: pupils in schools.",
@@ -146,7 +157,8 @@ name = "person"
 columns = ["person"]
 {_TERMS.replace("x the coefficient of x", "time the slope over time").replace("0 + x", "0 + time")}\
 terms = ["1 + time"]
-{_MORE}""",
+{_MORE}
+{_RESIDUAL}""",
     ),
 }
 
@@ -225,6 +237,20 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
         family=_family_lines(FAMILIES[family]),
     )
     return "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
+
+
+def autoregressive_toml() -> str:
+    """Return the growth model of `starter_toml` with autoregressive residuals.
+
+    Examples
+    --------
+    >>> spec_from_toml(autoregressive_toml()).text
+    'response ~ x + time + (time | person), residual ar1(time, person)'
+    """
+    lines = _RESIDUAL.splitlines()
+    entry = lines[lines.index("# [residual]") :]
+    text = starter_toml("longitudinal")
+    return text.replace("\n".join(entry), "\n".join(line.removeprefix("# ") for line in entry))
 
 
 def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:

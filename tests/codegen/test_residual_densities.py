@@ -10,6 +10,11 @@ import pytest
 from scipy import stats
 
 import bayesml as bml
+from bayesml.codegen.examples import example_source
+from bayesml.codegen.rendering import render
+from bayesml.codegen.starters import starter_spec
+from bayesml.design.sketching import resolve_without_table
+from bayesml.specs.residual_structures import SATURATED, read_residual
 from tests.codegen.scipy_log_joint import (
     OUTCOMES,
     Members,
@@ -156,3 +161,26 @@ def test_negative_correlations_have_a_density(table: pd.DataFrame) -> None:
         expected_density("compound_symmetric(child)", table, values, density.labels()),
         rel=TOLERANCE,
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ar1(time, person)",
+        "ar1(person)",
+        "continuous_ar(time, person)",
+        "compound_symmetric(person)",
+        "unstructured(time, person)",
+    ],
+)
+def test_the_example_of_a_script_has_the_arrays(text: str) -> None:
+    """Without a table: the script's own data, whose density is that of 600 rows."""
+    spec = replace(starter_spec("longitudinal"), residual=read_residual(text))
+    if spec.residual is not None and spec.residual.structure in SATURATED:
+        spec = replace(spec, groupings=())
+    resolved = resolve_without_table(spec)
+    namespace: dict[str, Any] = {"__name__": "script"}
+    exec(render(resolved, example=example_source(resolved)), namespace)
+    data, coords = namespace["example"]()
+    model = namespace["build"](data, coords)
+    assert -10_000 < model.compile_logp()(model.initial_point()) < -100

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +15,13 @@ import pytest
 from bayesml.codegen.starters import starter_spec, starter_structures, templates_folder
 from bayesml.specs.families import FAMILIES
 from bayesml.specs.model_files import read_spec
+from bayesml.specs.residual_structures import Residual
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "model_templates"
 RUNNER = Path(__file__).parent / "run_scripts.py"
 SCRIPTS = [f"{structure}_{family}" for structure in starter_structures() for family in FAMILIES]
+SCRIPTS.append("longitudinal_ar1_gaussian")
 
 # Every structure and every family once; compiling one takes about a minute.
 SAMPLED = ["two_level_gaussian", "longitudinal_ordinal"]
@@ -58,7 +61,7 @@ def run_scripts(task: str, names: list[str], folder: Path, flags: str) -> dict[s
 
 def test_the_files_are_what_the_generator_writes(writer: ModuleType) -> None:
     written = writer.template_files()
-    assert len(written) == 5 + 5 * len(FAMILIES) + 1
+    assert len(written) == 5 + 5 * len(FAMILIES) + 1 + 2
     assert written == writer.template_files()
     found = {path.name for path in FOLDER.iterdir() if path.suffix in {".toml", ".py", ".md"}}
     assert found == set(written)
@@ -75,6 +78,13 @@ def test_the_folder_is_found() -> None:
 @pytest.mark.parametrize("structure", starter_structures())
 def test_model_files_are_the_starting_points(structure: str) -> None:
     assert read_spec(FOLDER / f"{structure}.toml") == starter_spec(structure)
+
+
+def test_the_autoregressive_model_file_says_so() -> None:
+    spec = read_spec(FOLDER / "longitudinal_ar1.toml")
+    assert spec == replace(
+        starter_spec("longitudinal"), residual=Residual("ar1", ("person",), "time")
+    )
 
 
 def test_scripts_pass_the_linter() -> None:
