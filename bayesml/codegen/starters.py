@@ -65,17 +65,6 @@ _MORE = """\
 # parametrisation = "auto"
 """
 
-_RESIDUAL = """\
-# With family = "gaussian": how the residuals of a unit's rows are correlated. "ar1" counts
-# whole-number occasions, or without the line of the time the order of the rows; "continuous_ar"
-# takes any times; "compound_symmetric" (no time) and "unstructured" take the place of everything
-# that varies over the unit: delete [[groupings]] then.
-# [residual]
-# structure = "ar1"
-# unit = ["person"]
-# time = "time"
-"""
-
 _STRUCTURES = {
     "two_level": (
         "Rows in one grouping: pupils in schools.",
@@ -157,8 +146,7 @@ name = "person"
 columns = ["person"]
 {_TERMS.replace("x the coefficient of x", "time the slope over time").replace("0 + x", "0 + time")}\
 terms = ["1 + time"]
-{_MORE}
-{_RESIDUAL}""",
+{_MORE}""",
     ),
 }
 
@@ -171,6 +159,18 @@ _TAIL = """\
 # The level that a predictor with labels is compared with, where it is not the first.
 # [baseline]
 # sex = "female"
+"""
+
+
+_RESIDUAL = """\
+# How the residuals of a unit's rows are correlated: "ar1" counts
+# whole-number occasions, or without the line of the time the order of the rows; "continuous_ar"
+# takes any times; "compound_symmetric" (no time) and "unstructured" take the place of everything
+# that varies over the unit: delete [[groupings]] then.
+# [residual]
+# structure = "ar1"
+# unit = ["person"]
+# time = "time"
 """
 
 
@@ -236,7 +236,9 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
         time=f"{time}\n" if time else "",
         family=_family_lines(FAMILIES[family]),
     )
-    return "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
+    text = "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
+    repeated = structure == "longitudinal" and FAMILIES[family].correlated_residuals
+    return f"{text}\n{_RESIDUAL}" if repeated else text
 
 
 def autoregressive_toml() -> str:
