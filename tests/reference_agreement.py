@@ -193,6 +193,18 @@ ENTRIES: Mapping[str, Entry] = {
         },
         {},
     ),
+    "orthodont_heteroscedastic": Entry(
+        lambda: bml.model(
+            _data("orthodont"),
+            "distance ~ age * Sex + (1 | Subject)",
+            baseline={"Sex": "Male"},
+            distributional={"sigma": "~ 0 + Sex"},
+        ),
+        {"SexFemale": "Sex[Female]", "age:SexFemale": "age:Sex[Female]"},
+        # A coefficient of log sigma; the reference is its exponential.
+        {"Residual male": "sigma[Sex[Male]]", "Residual female": "sigma[Sex[Female]]"},
+        fast=True,
+    ),
     "oxboys_quadratic": Entry(
         lambda: bml.longitudinal(
             _data("oxboys"), "height ~ 1", unit="Subject", time="age", growth=2
@@ -398,6 +410,11 @@ def scalar_draws(fit: bml.Fit) -> dict[str, np.ndarray]:
         if variable in posterior:
             for item in posterior[dim].values:
                 labels[f"{variable}[{item}]"] = posterior[variable].sel({dim: item}).values
+    for part in fit.facts.parts:
+        variable = f"beta_{part.parameter}"
+        for item in part.coefficients:
+            values = posterior[variable].sel({f"coef_{part.parameter}": item}).values
+            labels[f"{part.parameter}[{item}]"] = np.exp(values)
     for name in ("sigma", "shape", "phi"):
         if name in posterior:
             labels[name] = posterior[name].values
@@ -509,10 +526,12 @@ def _component(
     def term(text: str) -> str:
         return _coefficient(text, entry).removeprefix("beta[").removesuffix("]")
 
-    estimate = row["sdcor"]
+    estimate = row.get("sdcor", np.sqrt(row.get("vcov", np.nan)))
     group = entry.groups.get(row["group"], row["group"])
     if group == "Residual":
         label, many = "sigma", True
+    elif row["group"].startswith("Residual "):
+        label, many = group, True
     elif "term2" in row:
         label = f"corr_{group}[{term(row['term1'])}, {term(row['term2'])}]"
         many = False

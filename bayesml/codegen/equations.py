@@ -4,27 +4,20 @@ Only commands that LaTeX (amsmath) and matplotlib both know are used, so that th
 put into a paper and drawn without LaTeX.
 """
 
+import re
 from collections.abc import Sequence
 
+from bayesml.codegen.effect_notation import EffectNotation, latex_text
 from bayesml.specs.censoring import ENTRY
 from bayesml.specs.distributions import Prior
 from bayesml.specs.parsing import unparse
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
+from bayesml.specs.resolved import (
+    ResolvedPart,
+    ResolvedResidual,
+    ResolvedSpec,
+)
 
 _PER_LINE = 4
-_INDICES = "jklmn"
-# What may not stand inside \text{}; an ampersand would align, wherever it stands.
-_SYMBOLS = {
-    "\\": r"\backslash ",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "^": r"\wedge ",
-    "~": r"\sim ",
-}
 # Distributions whose last argument is an SD: its square is written, as everywhere else.
 _WITH_VARIANCE = ("Normal", "LogNormal")
 _LINKS = {
@@ -68,7 +61,7 @@ def equation(resolved: ResolvedSpec) -> str:
     >>> print(equation(resolve_without_table(ModelSpec("y ~ x"))).splitlines()[1])
     \text{y}_{i} &\sim \mathrm{Normal}(\mu_{i},\ \sigma^{2}) \\
     """
-    groups = [_Notation(item, number) for number, item in enumerate(resolved.groupings)]
+    groups = [EffectNotation(item, number) for number, item in enumerate(resolved.groupings)]
     lines = [
         *_likelihood(resolved),
         *_predictor(resolved, groups),
@@ -76,25 +69,6 @@ def equation(resolved: ResolvedSpec) -> str:
         *_priors(resolved, groups),
     ]
     return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
-
-
-def latex_text(label: str) -> str:
-    r"""Return any text as LaTeX for mathematics: in `\text{}`, special characters outside of it.
-
-    Examples
-    --------
-    >>> print(latex_text("mean_score"))
-    \text{mean}\_\text{score}
-    """
-    parts: list[str] = []
-    plain = ""
-    for character in (c if c.isprintable() else " " for c in label):
-        if character in _SYMBOLS:
-            parts += [rf"\text{{{plain}}}" if plain else "", _SYMBOLS[character]]
-            plain = ""
-        else:
-            plain += " and " if character == "&" else character
-    return "".join([*parts, rf"\text{{{plain}}}" if plain else ""])
 
 
 def _likelihood(resolved: ResolvedSpec) -> list[str]:
@@ -118,6 +92,12 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
         distribution = distribution.replace(rf"\{name}", rf"\{name}_{{o[i]}}")
     if resolved.residual is not None:
         return [*which, *_correlated(resolved.residual, outcome, distribution)]
+    for part in resolved.parts:
+        # The parameter as it stands in the record's text, by itself.
+        symbol = re.escape(_symbol(part.parameter))
+        distribution = re.sub(
+            rf"{symbol}(?![a-z])", lambda match: rf"{match[0]}_{{i}}", distribution
+        )
     return [*which, rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
 
 
@@ -173,7 +153,7 @@ def _up_to(last: int) -> str:
     return numbers if last < 4 else rf"1, \ldots, {last}"
 
 
-def _predictor(resolved: ResolvedSpec, groups: "Sequence[_Notation]") -> list[str]:
+def _predictor(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[str]:
     inside = _MEANS[resolved.family.response]
     left = _LINKS[resolved.spec.link].format(inside) if inside else r"\eta_{i}"
     own = ",o[i]" if resolved.outcomes else ""
@@ -184,13 +164,28 @@ def _predictor(resolved: ResolvedSpec, groups: "Sequence[_Notation]") -> list[st
     ]
     terms += [term for group in groups for term in group.effects()]
     terms += _offsets(resolved)
+    lines = _lines_of_sum(left, terms)
+    for part in resolved.parts:
+        left = _LINKS[part.link].format(rf"{_symbol(part.parameter)}_{{i}}")
+        terms = [_beta(0, part.parameter)] if part.intercept else []
+        terms += [
+            rf"{_beta(number, part.parameter)}\,{latex_text(label)}_{{i}}"
+            for number, label in enumerate(part.slopes, start=1)
+        ]
+        terms += [term for group in groups for term in group.effects(part.parameter)]
+        lines += _lines_of_sum(left, terms)
+    return lines
+
+
+def _lines_of_sum(left: str, terms: list[str]) -> list[str]:
     pieces = [terms[at : at + _PER_LINE] for at in range(0, len(terms), _PER_LINE)] or [["0"]]
     first = rf"{left} &= {' + '.join(pieces[0])}"
     return [first, *(rf"&\quad + {' + '.join(piece)}" for piece in pieces[1:])]
 
 
-def _beta(number: int | str) -> str:
-    return rf"\beta_{{{number}}}"
+def _beta(number: int | str, predictor: str = "") -> str:
+    upper = rf"^{{{_symbol(predictor)}}}" if predictor else ""
+    return rf"\beta{upper}_{{{number}}}"
 
 
 def _offsets(resolved: ResolvedSpec) -> list[str]:
@@ -203,79 +198,7 @@ def _offsets(resolved: ResolvedSpec) -> list[str]:
     return found
 
 
-class _Notation:
-    """How the effects of one grouping are written.
-
-    Parameters
-    ----------
-    grouping : ResolvedGrouping
-    number : int
-        Its place among the groupings, which decides the letter of its index.
-    """
-
-    def __init__(self, grouping: ResolvedGrouping, number: int):
-        self.grouping = grouping
-        self.name = latex_text(grouping.name)
-        self.index = _INDICES[number] if number < len(_INDICES) else f"j_{{{number + 1}}}"
-        start = 0 if grouping.terms[0] == "Intercept" else 1
-        self.numbers = range(start, start + len(grouping.terms))
-
-    def effect(self, number: int, index: str) -> str:
-        """Return one effect: of a term, for a unit."""
-        return rf"u^{{{self.name}}}_{{{number},{index}}}"
-
-    def sd(self, number: int) -> str:
-        """Return the SD of a term."""
-        return rf"\sigma_{{{self.name},{number}}}"
-
-    def effects(self) -> list[str]:
-        """Return the summands of the linear predictor."""
-        index = self.index if self.grouping.multiple else f"{self.index}[i]"
-        summands = [
-            self.effect(number, index)
-            + ("" if label == "Intercept" else rf"\,{latex_text(label)}_{{i}}")
-            for number, label in zip(self.numbers, self.grouping.terms, strict=True)
-        ]
-        if not self.grouping.multiple:
-            return summands
-        inside = " + ".join(summands)
-        inside = f"({inside})" if len(summands) > 1 else inside
-        weight = rf"w^{{{self.name}}}_{{i,{self.index}}}"
-        return [rf"\sum_{{{self.index} \in {self.name}[i]}} {weight}\,{inside}"]
-
-    def blocks(self) -> list[tuple[int, ...]]:
-        """Return the numbers of the terms of each block of the covariance."""
-        found, start = [], 0
-        for size in self.grouping.blocks:
-            found.append(tuple(self.numbers[start : start + size]))
-            start += size
-        return found
-
-    def correlations(self, block: int) -> str:
-        """Return the correlation matrix of a block."""
-        several = sum(size > 1 for size in self.grouping.blocks) > 1
-        return rf"R_{{{self.name}{f',{block + 1}' if several else ''}}}"
-
-    def distribution(self) -> list[str]:
-        """Return the lines of the effects' distribution: blocks are independent of each other."""
-        lines = []
-        for number, block in enumerate(self.blocks()):
-            if len(block) == 1:
-                effect, variance = self.effect(block[0], self.index), rf"{self.sd(block[0])}^{{2}}"
-                lines.append(rf"{effect} &\sim \mathrm{{Normal}}(0,\ {variance})")
-                continue
-            effects = r",\ ".join(self.effect(item, self.index) for item in block)
-            matrix = self.correlations(number)
-            scales = matrix.replace("R", "D", 1)
-            sds = r",\ ".join(self.sd(item) for item in block)
-            lines += [
-                rf"({effects})^{{\top}} &\sim \mathrm{{Normal}}(0,\ {scales}\,{matrix}\,{scales})",
-                rf"{scales} &= \mathrm{{diag}}({sds})",
-            ]
-        return lines
-
-
-def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
+def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[str]:
     named: list[tuple[str, Prior]] = []
     means = _at_means(resolved)
     if resolved.intercept_prior is not None:
@@ -296,6 +219,17 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[_Notation]) -> list[str]:
             for number, size in enumerate(group.grouping.blocks)
             if size > 1
         ]
+    for part in resolved.parts:
+        of_part: list[tuple[str, Prior]] = []
+        if part.intercept_prior is not None:
+            means = _at_means(part)
+            left = _beta(0, part.parameter)
+            of_part.append((f"{left} + {means}" if means else left, part.intercept_prior))
+        of_part += [
+            (_beta(number, part.parameter), prior)
+            for number, prior in enumerate(part.slope_priors, start=1)
+        ]
+        lines += _prior_lines(of_part)
     for name, prior in resolved.parameter_priors.items():
         if name == "cutpoints":
             left = rf"\tau_{{c}} - ({means})" if " + " in means else rf"\tau_{{c}} - {means}"
@@ -345,14 +279,16 @@ def _residual_priors(residual: ResolvedResidual) -> list[str]:
     return [*lines, *_prior_lines([(symbol, residual.prior)])]
 
 
-def _at_means(resolved: ResolvedSpec) -> str:
+def _at_means(resolved: ResolvedSpec | ResolvedPart) -> str:
     """Return what the coefficients add at the mean of the predictors."""
+    part = resolved.parameter if isinstance(resolved, ResolvedPart) else ""
     if not resolved.slopes or not resolved.centred_predictors:
         return ""
     if len(resolved.slopes) > _PER_LINE - 1:
-        return rf"\sum_{{p=1}}^{{{len(resolved.slopes)}}} \beta_{{p}}\,\overline{{x}}_{{p}}"
+        beta = _beta(0, part).replace("_{0}", "_{p}")
+        return rf"\sum_{{p=1}}^{{{len(resolved.slopes)}}} {beta}\,\overline{{x}}_{{p}}"
     return " + ".join(
-        rf"{_beta(number)}\,\overline{{{latex_text(label)}}}"
+        rf"{_beta(number, part)}\,\overline{{{latex_text(label)}}}"
         for number, label in enumerate(resolved.slopes, start=1)
     )
 

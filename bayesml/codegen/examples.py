@@ -5,7 +5,6 @@ without any file. Outcomes are drawn from the model itself with known parameters
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -13,6 +12,7 @@ from math import ceil
 
 import numpy as np
 
+from bayesml.codegen.example_columns import MEMBERSHIP_UNITS, membership_lines, predictor_lines
 from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, NUMPY_LATENT
 from bayesml.codegen.rendering import plain, rendering_environment
 from bayesml.codegen.residual_examples import (
@@ -22,14 +22,15 @@ from bayesml.codegen.residual_examples import (
     residual_prior_groups,
     rows_per_unit,
 )
+from bayesml.design.predictor_parts import SPREAD
 from bayesml.specs.censoring import ENTRY, INTERVAL, LEFT, RIGHT
 from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import Feed, ResolvedGrouping, ResolvedSpec, part_label
 
 ROWS = 600
-_MEMBERSHIP_UNITS = 60
 _BETA = (0.5, -0.3, 0.1, -0.1)
 _SD = (0.5, 0.3)
+_PART_BETA = (0.2, -0.1)
 _INTERCEPT = {"real": "1.0", "positive": "0.5", "unit": "0.2", "binary": "0.2", "count": "0.5"}
 Pairs = list[tuple[str, str]]
 
@@ -54,7 +55,7 @@ def example_source(resolved: ResolvedSpec) -> str:
     return template.render(
         rows=example_rows(ROWS, resolved),
         units=[line for place in layout for line in place.lines],
-        predictors=_predictors(resolved),
+        predictors=predictor_lines(resolved),
         predictor_words=plain(f"Predictors: {', '.join(resolved.slopes)}"),
         outcome=_outcome(resolved, layout),
         arrays=_arrays(resolved, layout),
@@ -101,8 +102,8 @@ class _Place:
 
 def _places(resolved: ResolvedSpec) -> list[_Place]:
     """Return the groupings of the example, inner ones before outer ones."""
-    columns = {item.name: set(item.columns) for item in resolved.spec.groupings}
-    slots = {item.name: len(item.members) for item in resolved.spec.groupings}
+    columns = {item.name: set(item.columns) for item in resolved.spec.every_grouping}
+    slots = {item.name: len(item.members) for item in resolved.spec.every_grouping}
     ordered = sorted(resolved.groupings, key=lambda item: -len(columns[item.name]))
     places: list[_Place] = []
     for grouping in ordered:
@@ -110,7 +111,7 @@ def _places(resolved: ResolvedSpec) -> list[_Place]:
         own = columns[grouping.name]
         inner = [place for place in places if own and own < columns[place.grouping.name]]
         if grouping.multiple:
-            units, lines = _MEMBERSHIP_UNITS, _membership(name, slots[grouping.name])
+            units, lines = MEMBERSHIP_UNITS, membership_lines(name, slots[grouping.name])
         elif inner:
             units = ceil(inner[-1].units / 4)
             lines = [f"unit_{name} = {inner[-1].index} // 4  # {units} units"]
@@ -123,53 +124,6 @@ def _places(resolved: ResolvedSpec) -> list[_Place]:
             lines = [f"unit_{name} = rng.integers({units}, size=obs.size)"]
         places.append(_Place(grouping, units, tuple(lines)))
     return places
-
-
-def _membership(name: str, slots: int) -> list[str]:
-    return [
-        f"# Each row belongs to {slots} of {_MEMBERSHIP_UNITS} units, with weights that sum to 1",
-        f"first_{name} = rng.integers({_MEMBERSHIP_UNITS}, size=(obs.size, 1))",
-        f"unit_{name} = (first_{name} + 7 * np.arange({slots})) % {_MEMBERSHIP_UNITS}",
-        f"weight_{name} = rng.dirichlet(np.ones({slots}), size=obs.size)",
-    ]
-
-
-def _predictors(resolved: ResolvedSpec) -> list[str]:
-    lines = []
-    if resolved.slopes:
-        columns = [
-            _time(resolved, label) or "rng.normal(size=obs.size)" for label in resolved.slopes
-        ]
-        if any(_time(resolved, label) for label in resolved.slopes):
-            lines.append(f"x = np.column_stack([{', '.join(columns)}])")
-        else:
-            lines.append(f"x = rng.normal(size=(obs.size, {len(columns)}))")
-    for grouping in resolved.groupings:
-        if not grouping.intercept_only:
-            columns = [_varying(resolved, label) for label in grouping.terms]
-            name = f"terms_{grouping.identifier}"
-            lines.append(f"{name} = np.column_stack([{', '.join(columns)}])")
-    return lines
-
-
-def _time(resolved: ResolvedSpec, label: str) -> str:
-    """Return the expression of a power of time in a growth model, else an empty text."""
-    grouping = resolved.groupings[0] if resolved.groupings else None
-    if resolved.spec.structure != "longitudinal" or grouping is None or len(grouping.terms) < 2:
-        return ""
-    time = grouping.terms[1]
-    power = re.fullmatch(rf"I\({re.escape(time)} \*\* (\d)\)", label)
-    if power:
-        return f"(obs % 6) ** {power[1]}"
-    return "obs % 6" if label == time else ""
-
-
-def _varying(resolved: ResolvedSpec, label: str) -> str:
-    if label == "Intercept":
-        return "np.ones(obs.size)"
-    if label in resolved.slopes:
-        return f"x[:, {resolved.slopes.index(label)}]"
-    return _time(resolved, label) or "rng.normal(size=obs.size)"
 
 
 def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
@@ -187,6 +141,13 @@ def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
     if not resolved.slopes and not resolved.offset:
         parts = [f"np.full(obs.size, {parts[0] if parts else '0.0'})"]
     lines.append(f"eta = {' + '.join(parts)}")
+    for part in resolved.parts:
+        own = ["-0.2"] if part.intercept else []
+        if part.slopes:
+            weights = [str(value) for value in islice(cycle(_PART_BETA), len(part.slopes))]
+            own.append(f"x_{part.parameter} @ [{', '.join(weights)}]")
+        start = " + ".join(own) if part.slopes else f"np.full(obs.size, {(own or ['0.0'])[0]})"
+        lines.append(f"eta_{part.parameter} = {start}")
     for place in places:
         lines += _effects(place)
     return [*lines, *_draw(resolved)]
@@ -195,7 +156,7 @@ def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
 def _effects(place: _Place) -> list[str]:
     grouping = place.grouping
     name, terms = grouping.identifier, len(grouping.terms)
-    sd = [str(_SD[0 if label == "Intercept" else 1]) for label in grouping.terms]
+    sd = [str(_SD[0 if label.endswith("Intercept") else 1]) for label in grouping.terms]
     lines = []
     if len(grouping.blocks) == 1 and terms > 1:
         lines += [
@@ -209,13 +170,18 @@ def _effects(place: _Place) -> list[str]:
         lines.append(
             f"u_{name} = rng.normal(scale=[{', '.join(sd)}], size=({place.units}, {terms}))"
         )
-    effect = f"u_{name}[{place.index}]"
+    whole = f"u_{name}[{place.index}]"
     if grouping.multiple:
-        lines.append(f"shared_{name} = weight_{name}[:, :, None] * {effect}")
-        effect = f"shared_{name}.sum(axis=1)"
-    if grouping.intercept_only:
-        return [*lines, f"eta += {effect}[:, 0]"]
-    return [*lines, f"eta += (terms_{name} * {effect}).sum(axis=-1)"]
+        lines.append(f"shared_{name} = weight_{name}[:, :, None] * {whole}")
+        whole = f"shared_{name}.sum(axis=1)"
+    for feed in grouping.feeds:
+        several = len(grouping.feeds) > 1
+        effect = f"{whole}[:, {feed.start}:{feed.stop}]" if several else whole
+        if feed.constant:
+            lines.append(f"eta{feed.suffix} += {whole}[:, {feed.start}]")
+        else:
+            lines.append(f"eta{feed.suffix} += (terms_{name}{feed.suffix} * {effect}).sum(axis=-1)")
+    return lines
 
 
 def _draw(resolved: ResolvedSpec) -> list[str]:
@@ -301,7 +267,16 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
             pairs.append((f"centre_{name}", f"np.zeros({shape})"))
         pairs.append((f"unit_{name}", by_name[name].index))
         pairs += [(f"weight_{name}", f"weight_{name}")] if grouping.multiple else []
-        pairs += [] if grouping.intercept_only else [(f"terms_{name}", f"terms_{name}")]
+        for feed in grouping.feeds:
+            array = f"terms_{name}{feed.suffix}"
+            pairs += [] if feed.constant else [(array, array)]
+    for part in resolved.parts:
+        name = f"x_{part.parameter}"
+        if part.slopes and part.intercept:
+            pairs += [(f"{name}_mean", f"{name}.mean(axis=0)")]
+            pairs += [(f"{name}_centred", f"{name} - {name}.mean(axis=0)")]
+        elif part.slopes:
+            pairs.append((name, name))
     if resolved.categories:
         pairs.append(("cutpoints_start", NUMPY_FORWARD[resolved.spec.link]))
     return pairs
@@ -347,13 +322,24 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
     for grouping in resolved.groupings:
         name = grouping.identifier
         scales = [
-            s if label == "Intercept" else f"{s} / terms_{name}[:, {number}].std()"
-            for number, label in enumerate(grouping.terms)
+            _sd_scale(grouping, feed, number, s)
+            for feed in grouping.feeds
+            for number in range(feed.stop - feed.start)
         ]
         defaults[f"sd_{name}_scale"] = f"np.array([{', '.join(scales)}])"
         key = f"sd_{grouping.name}"
         keys = ["sd", key, *(f"{key}[{label}]" for label in grouping.terms)]
         add(f"sd_{name}", grouping.sd_priors, False, keys)
+    for part in resolved.parts:
+        name = part.parameter
+        if part.intercept_prior is not None:
+            defaults |= {f"intercept_{name}_location": "np.log(s)"} if scaled else {}
+            add(f"intercept_{name}", [part.intercept_prior], True, [f"Intercept_{name}"])
+        if part.slopes:
+            of_slopes = [f"beta_{name}", *(f"beta_{name}[{label}]" for label in part.slopes)]
+            if part.intercept:
+                defaults[f"slopes_{name}_scale"] = f"1 / x_{name}.std(axis=0)"
+            add(f"slopes_{name}", part.slope_priors, False, of_slopes)
     for name, prior in resolved.parameter_priors.items():
         defaults |= {f"{name}_scale": s} if name == resolved.family.level1 else {}
         add(name, [prior], True, [name])
@@ -363,6 +349,14 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         defaults |= own
         add(stem, priors, scalar, keys)
     return any(text in dict(found).values() for text in defaults.values()), found
+
+
+def _sd_scale(grouping: ResolvedGrouping, feed: Feed, number: int, s: str) -> str:
+    """Return the scale of the default prior of a term's SD."""
+    spread = repr(SPREAD) if feed.predictor else s
+    if grouping.terms[feed.start + number] == part_label(feed.predictor, "Intercept"):
+        return spread
+    return f"{spread} / terms_{grouping.identifier}{feed.suffix}[:, {number}].std()"
 
 
 def _numbers(values: np.ndarray) -> str:
@@ -377,6 +371,11 @@ def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
         pairs.append(("coef", _list(resolved.coefficients)))
     if resolved.slopes:
         pairs.append(("predictor", _list(resolved.slopes)))
+    for part in resolved.parts:
+        if part.coefficients:
+            pairs.append((f"coef_{part.parameter}", _list(part.coefficients)))
+        if part.slopes:
+            pairs.append((f"predictor_{part.parameter}", _list(part.slopes)))
     if resolved.categories:
         names = [
             f"{a}|{b}" for a, b in zip(resolved.categories, resolved.categories[1:], strict=False)

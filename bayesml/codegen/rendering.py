@@ -14,7 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bayesml.codegen.layout import LINE, tidy
 from bayesml.specs.censoring import duration_functions
 from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
+from bayesml.specs.resolved import (
+    Feed,
+    ResolvedGrouping,
+    ResolvedPart,
+    ResolvedResidual,
+    ResolvedSpec,
+)
 
 
 @cache
@@ -75,13 +81,33 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             _cutpoints(resolved) if resolved.categories else "",
             any(item.around for item in resolved.groupings),
         ).strip(),
+        "parts": [
+            fixed.part(  # type: ignore[attr-defined]
+                part,
+                _intercept(part, f"_{part.parameter}"),
+                variable_code(
+                    f"slopes_{part.parameter}",
+                    part.slope_priors,
+                    f"predictor_{part.parameter}",
+                    False,
+                ),
+            ).strip()
+            for part in resolved.parts
+        ],
         "groupings": [text.strip() for text in groupings],
         "response": _response(resolved),
         "reported": _reported(resolved, grouping),
         "functions": _functions(resolved),
     }
     title = plain(f"{resolved.spec.text}, {resolved.spec.family} {resolved.spec.link}.")
-    parts = [body["functions"], body["fixed"], *groupings, body["response"], body["reported"]]
+    parts = [
+        body["functions"],
+        body["fixed"],
+        *body["parts"],
+        *groupings,
+        body["response"],
+        body["reported"],
+    ]
     standard, imports = _imports("\n".join([*parts, example]))
     text = templates.get_template("script.py.jinja").render(
         title="\n".join(textwrap.wrap(title, LINE - 3, break_on_hyphens=False)),
@@ -115,11 +141,12 @@ def _imports(code: str) -> tuple[list[str], list[str]]:
     )
 
 
-def _intercept(resolved: ResolvedSpec) -> str:
-    if resolved.intercept_prior is None:
+def _intercept(predictor: ResolvedSpec | ResolvedPart, suffix: str = "") -> str:
+    if predictor.intercept_prior is None:
         return ""
-    (statement,) = prior_statements("intercept", [resolved.intercept_prior], scalar=True)
-    return statement.code(name="intercept_at_mean")
+    stem = f"intercept{suffix}"
+    (statement,) = prior_statements(stem, [predictor.intercept_prior], scalar=True)
+    return statement.code(name=f"{stem}_at_mean")
 
 
 def _level(resolved: ResolvedSpec) -> str:
@@ -160,7 +187,11 @@ def variable_code(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -
 
 
 def _grouping_words(grouping: ResolvedGrouping) -> str:
-    terms = " and ".join(plain(term) for term in grouping.terms)
+    terms = " and ".join(
+        f"{_bare(term, feed)} of {feed.predictor}" if feed.predictor else plain(term)
+        for feed in grouping.feeds
+        for term in grouping.terms[feed.start : feed.stop]
+    )
     words = [f"{plain(grouping.name)}: {terms} {'vary' if len(grouping.terms) > 1 else 'varies'}"]
     if grouping.multiple:
         words.append("multiple membership")
@@ -177,12 +208,19 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
     return ", ".join(words)
 
 
+def _bare(term: str, feed: Feed) -> str:
+    return plain(term.removeprefix(f"{feed.predictor}:"))
+
+
 def _response(resolved: ResolvedSpec) -> str:
     residual = resolved.residual
     lines = ["# Response" if residual is None else f"# Response: {_residual_words(residual)}"]
     for name, priors in resolved.outcome_parameter_priors.items():
         lines.append(f"{name} = {variable_code(name, priors, resolved.outcome_dim, True)}")
-    for parameter in resolved.family.parameters:
+    for part in resolved.parts:
+        inverse = {"log": "pt.exp", "logit": "pt.sigmoid"}[part.link]
+        lines.append(f"{part.parameter} = {inverse}(eta_{part.parameter})")
+    for parameter in resolved.spec.scalar_parameters:
         if parameter.name == "cutpoints" or parameter.name not in resolved.parameter_priors:
             continue
         (statement,) = prior_statements(

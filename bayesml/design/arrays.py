@@ -11,7 +11,7 @@ from bayesml.design.residual_rows import residual_data
 from bayesml.design.resolving import Design
 from bayesml.design.stacking import OutcomeRows, row_of_outcome
 from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import ResolvedResidual, ResolvedSpec
+from bayesml.specs.resolved import ResolvedPart, ResolvedResidual, ResolvedSpec
 
 
 def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
@@ -59,14 +59,27 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         data[f"unit_{name}"] = np.array(part.units.index, dtype=np.int64)
         if part.units.weights is not None:
             data[f"weight_{name}"] = np.array(part.units.weights)
-        if not grouping.intercept_only:
-            data[f"terms_{name}"] = np.ascontiguousarray(part.terms)
+        for feed in grouping.feeds:
+            if not feed.constant:
+                data[f"terms_{name}{feed.suffix}"] = part.terms[:, feed.start : feed.stop]
+    for item in resolved.parts:
+        data |= _part_data(item, design.parts[item.parameter].values)
     if design.residual is not None:
         data |= residual_data(design.residual)
     data |= prior_data(resolved)
     if resolved.categories:
         data["cutpoints_start"] = _cutpoints_start(resolved, design)
     return {name: np.array(value, order="C") for name, value in data.items()}
+
+
+def _part_data(part: ResolvedPart, values: np.ndarray) -> dict[str, np.ndarray]:
+    x, name = values[:, int(part.intercept) :], f"x_{part.parameter}"
+    if not part.slopes:
+        return {}
+    if not part.intercept:
+        return {name: x}
+    mean = x.mean(axis=0)
+    return {f"{name}_mean": mean, f"{name}_centred": x - mean}
 
 
 def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
@@ -80,6 +93,11 @@ def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
     if resolved.slope_priors:
         groups.append(("slopes", resolved.slope_priors, False))
     groups += [(f"sd_{g.identifier}", g.sd_priors, False) for g in resolved.groupings]
+    for part in resolved.parts:
+        if part.intercept_prior is not None:
+            groups.append((f"intercept_{part.parameter}", (part.intercept_prior,), True))
+        if part.slope_priors:
+            groups.append((f"slopes_{part.parameter}", part.slope_priors, False))
     groups += [(name, (prior,), True) for name, prior in resolved.parameter_priors.items()]
     if resolved.residual is not None:
         groups += residual_priors(resolved.residual)
@@ -146,6 +164,11 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     if resolved.residual is not None and resolved.residual.occasions:
         coords[resolved.residual.dim] = list(resolved.residual.occasions)
         coords[f"{resolved.residual.dim}_bis"] = list(resolved.residual.occasions)
+    for item in resolved.parts:
+        if item.coefficients:
+            coords[f"coef_{item.parameter}"] = list(item.coefficients)
+        if item.slopes:
+            coords[f"predictor_{item.parameter}"] = list(item.slopes)
     for part, grouping in zip(design.varying, resolved.groupings, strict=True):
         coords[grouping.identifier] = list(part.units.labels)
         coords[f"{grouping.identifier}_term"] = list(grouping.terms)

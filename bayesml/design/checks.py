@@ -30,7 +30,9 @@ def check_baseline(spec: ModelSpec) -> None:
     SpecError
     """
     used = column_names(parse(spec.fixed))
-    for grouping in spec.groupings:
+    for formula in spec.part_formulas.values():
+        used += column_names(parse(formula.fixed))
+    for grouping in spec.every_grouping:
         for text in grouping.terms:
             used += column_names(parse(text))
     for name, _ in spec.baseline:
@@ -129,6 +131,21 @@ def check_varying_terms(grouping: Grouping, labels: Sequence[str], values: np.nd
         raise TableError(
             f"The varying terms {listed(labels)} of {quoted(grouping.name)} are combinations of "
             "each other. Leave one of them out."
+        )
+
+
+def check_labels(grouping: Grouping, labels: Sequence[str]) -> None:
+    """Raise where terms of different linear predictors bear one label.
+
+    Raises
+    ------
+    SpecError
+    """
+    repeated = sorted({label for label in labels if list(labels).count(label) > 1})
+    if repeated:
+        raise SpecError(
+            f"The grouping {quoted(grouping.name)} has two terms called {quoted(repeated[0])}, one "
+            "of which is an interaction with a column of a parameter's name. Rename that column."
         )
 
 

@@ -125,6 +125,7 @@ def prior_keys(
     intercept: bool,
     terms: Mapping[str, Sequence[str]],
     correlated: Mapping[str, bool],
+    parts: Mapping[str, Sequence[str]],
     residual: ResidualRows | None = None,
 ) -> list[str]:
     """Return every prior key of a model, general ones before special ones."""
@@ -137,7 +138,11 @@ def prior_keys(
         keys += [f"sd_{name}", *(f"sd_{name}[{label}]" for label in labels)]
         if correlated[name]:
             keys.append(f"corr_{name}")
-    keys += [parameter.name for parameter in spec.family_record.parameters]
+    keys += [parameter.name for parameter in spec.scalar_parameters]
+    for name, labels in parts.items():
+        keys += [f"Intercept_{name}"] if "Intercept" in labels else []
+        of_slopes = [f"beta_{name}[{label}]" for label in labels if label != "Intercept"]
+        keys += [f"beta_{name}", *of_slopes] if of_slopes else []
     if residual is not None:
         keys += [f"sigma[{label}]" for label in residual.occasions]
         keys.append(RESIDUAL_CORRELATIONS[residual.residual.structure].parameter)

@@ -44,13 +44,22 @@ def design_centres(design: "Design", groupings: Sequence[ResolvedGrouping]) -> l
     # The middle cutpoint, with its sign changed, is to an ordered outcome what the intercept is
     # to others.
     cutpoints = bool(design.response.categories)
-    return centres(
+    # X beta is the main linear predictor's: the effects of others are sampled around 0.
+    counts = [
+        sum(not name for name in part.predictors[: item.centred_terms])
+        for part, item in zip(design.varying, groupings, strict=True)
+    ]
+    found = centres(
         with_constant(design.fixed) if cutpoints else design.fixed.values,
         [(part.units, part.terms) for part in design.varying],
-        [item.centred_terms for item in groupings],
+        counts,
         [[position[parent.identifier] for parent in item.parents] for item in groupings],
         [float(item.mean[0]) for item in design.reliabilities],
     )
+    return [
+        np.pad(weights, ((0, 0), (0, item.centred_terms - weights.shape[1]), (0, 0)))
+        for weights, item in zip(found, groupings, strict=True)
+    ]
 
 
 def parent_units(inner: Units, outer: Units) -> np.ndarray:

@@ -204,7 +204,7 @@ def resolve_outcomes(
     fixed, own = outcome_keys(stacked, labels, outcomes)
     terms = {part.grouping.name: part.labels for part in design.varying}
     correlated = {part.grouping.name: max(part.blocks) > 1 for part in design.varying}
-    keys = prior_keys(stacked, [], False, terms, correlated, design.residual)
+    keys = prior_keys(stacked, [], False, terms, correlated, {}, design.residual)
     book = PriorBook(spec, [*fixed, *(key for key in keys if key not in own), *own])
     found = outcome_priors(stacked, design.fixed.values, labels, outcomes, scales, book)
     dim = OUTCOME if spec.outcomes else MEMBER

@@ -30,12 +30,15 @@ class ReplayedTerms:
         Known part of the linear predictor; 0 where there is none.
     trials : array of int, shape (rows,), or None
         Binomial trials, where they were asked for.
+    parts : mapping of str to array, shape (rows, coefficients)
+        X of every parameter that has a linear predictor of its own.
     """
 
     fixed: np.ndarray
     varying: Mapping[str, np.ndarray]
     offset: np.ndarray
     trials: np.ndarray | None
+    parts: Mapping[str, np.ndarray]
 
 
 def replay_terms(
@@ -79,6 +82,7 @@ def replay_terms(
         },
         np.zeros(len(frame)) if offset is None else offset,
         _trials(spec, frame) if trials else None,
+        {name: matrix.replay(frame) for name, matrix in stored.parts.items()},
     )
 
 

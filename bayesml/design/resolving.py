@@ -1,7 +1,7 @@
 """From a specification and a table to a resolved specification and arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,14 @@ import pandas as pd
 from bayesml.design.checks import (
     check_baseline,
     check_groupings,
+    check_labels,
     check_predictors,
     check_varying_terms,
     far_from_zero,
     few_units,
 )
 from bayesml.design.columns import plain_frame
+from bayesml.design.columns_used import columns_used
 from bayesml.design.default_priors import (
     PriorBook,
     half_student_t,
@@ -26,12 +28,14 @@ from bayesml.design.design_centres import design_centres, parents_of, with_const
 from bayesml.design.matrices import Matrix, build_matrix, without_intercept
 from bayesml.design.offsets import offset_of_rows
 from bayesml.design.outcome_priors import even_response, outcome_scales, resolve_outcomes
-from bayesml.design.parametrisation import (
-    Form,
-    Reliability,
-    chosen_form,
-    reliabilities,
-    working_response,
+from bayesml.design.parametrisation import Form, Reliability, working_response
+from bayesml.design.predictor_parts import (
+    build_parts,
+    form_of_terms,
+    main_reliabilities,
+    part_term_scales,
+    resolve_parts,
+    sd_keys,
 )
 from bayesml.design.residual_rows import (
     RESIDUAL_NAMES,
@@ -40,18 +44,16 @@ from bayesml.design.residual_rows import (
     residual_rows,
 )
 from bayesml.design.residual_whitening import whitened_rows
-from bayesml.design.responses import Response, bound_columns, find_response, response_columns
+from bayesml.design.responses import Response, bound_columns, find_response
 from bayesml.design.rows import RowsUsed, rows_used
 from bayesml.design.stacking import OutcomeRows, outcome_rows, stacked_response, stacked_rows
 from bayesml.design.units import Units, find_units
 from bayesml.errors import PriorError, quoted
 from bayesml.specs.distributions import Prior, parse_prior
-from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.naming import assign_identifiers
-from bayesml.specs.parsing import column_names, parse
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec, part_label
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class VaryingPart:
         Number of terms of each block of the covariance.
     matrices : tuple of Matrix
         The blocks' matrices, which replay on other rows.
+    predictors : tuple of str
+        Linear predictor of each term, empty for the main one.
     """
 
     grouping: Grouping
@@ -79,6 +83,7 @@ class VaryingPart:
     labels: tuple[str, ...]
     blocks: tuple[int, ...]
     matrices: tuple[Matrix, ...]
+    predictors: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class Design:
         Units and occasions of correlated residuals.
     outcomes : OutcomeRows or None
         Which of several outcomes, or members of a unit, each row is of.
+    parts : mapping of str to Matrix
+        X of every parameter of the likelihood that has a linear predictor of its own.
     """
 
     response: Response
@@ -116,6 +123,7 @@ class Design:
     reliabilities: tuple[Reliability, ...]
     residual: ResidualRows | None = None
     outcomes: OutcomeRows | None = None
+    parts: Mapping[str, Matrix] = field(default_factory=dict)
 
 
 def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
@@ -135,7 +143,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     TableError, SpecError
         The table does not fit the specification; the message says where and what to do.
     """
-    columns = _columns(spec)
+    columns = columns_used(spec)
     plain = plain_frame(table, columns)
     optional = {*bound_columns(spec), *(n for n, role in columns.items() if role == "grouping")}
     if spec.outcomes:
@@ -155,8 +163,9 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     check_predictors(fixed, spec.family_record.intercept)
     if not spec.family_record.intercept:
         fixed = without_intercept(fixed)
+    parts = build_parts(spec, frame, baseline, positions)
     varying = tuple(
-        _varying_part(grouping, frame, positions, baseline, by) for grouping in spec.groupings
+        _varying_part(grouping, frame, positions, baseline, by) for grouping in spec.every_grouping
     )
     check_groupings(spec, [(part.grouping, part.units) for part in varying], response, outcomes)
     residual = None
@@ -196,38 +205,11 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         offset,
         rows,
         tuple(note for note in notes if note),
-        tuple(reliabilities(*stand_in)),
+        tuple(main_reliabilities(*stand_in, [part.predictors for part in varying])),
         residual,
         outcomes,
+        parts,
     )
-
-
-def _columns(spec: ModelSpec) -> dict[str, str]:
-    """Return the columns that the model uses, with their role."""
-    columns = dict.fromkeys(response_columns(spec), "outcome")
-    for name in column_names(parse_terms(spec.fixed)):
-        columns.setdefault(name, "predictor")
-    for grouping in spec.groupings:
-        for text in grouping.terms:
-            for name in column_names(parse_terms(text)):
-                columns.setdefault(name, "varying term")
-    for text in spec.parts.offsets:
-        for name in column_names(parse(text)):
-            columns.setdefault(name, "offset")
-    for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
-        if column is not None:
-            columns.setdefault(column, role)
-    if spec.residual is not None and spec.residual.time is not None:
-        columns.setdefault(spec.residual.time, "time of the residuals")
-    for name in spec.residual.unit if spec.residual is not None else ():
-        columns.setdefault(name, "grouping")
-    for grouping in spec.groupings:
-        weights = () if grouping.weights == "equal" else grouping.weights
-        for name in (*grouping.columns, *grouping.members, *weights):
-            columns.setdefault(name, "grouping")
-    if spec.member is not None:
-        columns.setdefault(spec.member, "grouping")
-    return columns
 
 
 def _varying_part(
@@ -242,12 +224,18 @@ def _varying_part(
     matrices = tuple(
         build_matrix(text, frame, baseline, where, positions, outcome) for text in grouping.terms
     )
-    labels = tuple(label for matrix in matrices for label in matrix.labels)
+    own = [label for matrix in matrices for label in matrix.labels]
     values = np.concatenate([matrix.values for matrix in matrices], axis=1)
-    check_varying_terms(grouping, labels, values)
     sizes = tuple(len(matrix.labels) for matrix in matrices)
+    of_entries = grouping.predictors or ("",) * len(matrices)
+    predictors = tuple(np.repeat(np.array(of_entries, dtype=object), sizes))
+    for predictor in dict.fromkeys(of_entries):
+        chosen = [place for place, name in enumerate(predictors) if name == predictor]
+        check_varying_terms(grouping, [own[place] for place in chosen], values[:, chosen])
+    labels = tuple(map(part_label, predictors, own))
+    check_labels(grouping, labels)
     blocks = sizes if grouping.correlated else (1,) * len(labels)
-    return VaryingPart(grouping, units, values, labels, blocks, matrices)
+    return VaryingPart(grouping, units, values, labels, blocks, matrices, predictors)
 
 
 def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
@@ -270,11 +258,10 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     """
     if design.outcomes is not None:
         return resolve_outcomes(spec, design, design.outcomes, _resolve_groupings)
-    family = spec.family_record
     intercept = "Intercept" in design.fixed.labels
     slopes = [label for label in design.fixed.labels if label != "Intercept"]
     names, response_name = assign_identifiers(
-        [g.name for g in spec.groupings],
+        [g.name for g in spec.every_grouping],
         spec.response_label,
         RESIDUAL_NAMES if design.residual is not None else (),
     )
@@ -285,6 +272,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         intercept,
         {part.grouping.name: part.labels for part in design.varying},
         {part.grouping.name: max(part.blocks) > 1 for part in design.varying},
+        {name: matrix.labels for name, matrix in design.parts.items()},
         design.residual,
     )
     book = PriorBook(spec, keys)
@@ -303,7 +291,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
             parameter.support,
             parse_prior(parameter.default.format(s=scales.response), parameter.support),
         )
-        for parameter in family.parameters
+        for parameter in spec.scalar_parameters
     }
     residual = None
     if design.residual is not None:
@@ -314,7 +302,10 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         spec,
         design,
         book,
-        [_term_scales(part, scales.response) for part in design.varying],
+        [
+            part_term_scales(part.labels, part.predictors, part.terms, scales.response)
+            for part in design.varying
+        ],
         names,
     )
     return ResolvedSpec(
@@ -333,15 +324,8 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         bounds=tuple(design.response.bounds),
         censored=design.response.censored,
         residual=residual,
+        parts=resolve_parts(spec, design.parts, book, scales),
     )
-
-
-def _term_scales(part: VaryingPart, spread: float) -> list[float]:
-    """Return the scale of the prior of each term's SD."""
-    return [
-        spread / (1.0 if label == "Intercept" else float(np.std(column, ddof=1)))
-        for label, column in zip(part.labels, part.terms.T, strict=True)
-    ]
 
 
 def _resolve_groupings(
@@ -356,11 +340,11 @@ def _resolve_groupings(
         name = part.grouping.name
         priors = tuple(
             book.prior(
-                (f"sd_{name}[{label}]", f"sd_{name}", "sd"),
+                sd_keys(name, label, predictor, part.predictors),
                 "positive",
                 half_student_t(size),
             )
-            for label, size in zip(part.labels, sizes, strict=True)
+            for label, predictor, size in zip(part.labels, part.predictors, sizes, strict=True)
         )
         if max(part.blocks) > 1 and any(prior.distribution == "MLwiN" for prior in priors):
             raise PriorError(
@@ -368,7 +352,7 @@ def _resolve_groupings(
                 "has correlated terms, where MLwiN uses an inverse-Wishart prior. Use "
                 "correlated=False or another prior."
             )
-        form = chosen_form(reliability)
+        form = form_of_terms(reliability, part.predictors)
         if part.grouping.parametrisation != "auto":
             set_by_user = part.grouping.parametrisation
             centred = {"centred": len(part.labels), "partly centred": 1}.get(set_by_user, 0)
@@ -387,6 +371,7 @@ def _resolve_groupings(
                 sd_priors=priors,
                 eta=eta,
                 reason=form.reason,
+                predictors=part.predictors if any(part.predictors) else (),
             )
         )
     resolved = [

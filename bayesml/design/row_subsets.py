@@ -48,6 +48,10 @@ def design_of_rows(
         ),
         fixed=replace(design.fixed, values=design.fixed.values[kept]),
         varying=tuple(part for part, _ in pairs),
+        parts={
+            name: replace(matrix, values=matrix.values[kept])
+            for name, matrix in design.parts.items()
+        },
         offset=None if design.offset is None else design.offset[kept],
         rows=rows,
         reliabilities=tuple(reliability for _, reliability in pairs),

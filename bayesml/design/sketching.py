@@ -92,7 +92,8 @@ def artificial_table(spec: ModelSpec) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     table: dict[str, object] = {}
     labelled = {name for name, _ in spec.baseline}
-    trees = [parse_terms(text) for text in (spec.fixed, *_terms(spec.groupings))]
+    trees = [parse_terms(text) for text in (spec.fixed, *_terms(spec.every_grouping))]
+    trees += [parse_terms(formula.fixed) for formula in spec.part_formulas.values()]
     trees += [parse(text) for text in spec.parts.offsets]
     for tree in trees:
         labelled |= set(_inside_c(tree))
@@ -104,7 +105,7 @@ def artificial_table(spec: ModelSpec) -> pd.DataFrame:
     for name in sorted(labelled):
         levels = sorted({dict(spec.baseline).get(name, "a"), "b", "c"})
         table[name] = np.array(levels, dtype=object)[rng.permutation(_ROWS) % len(levels)]
-    for grouping in spec.groupings:
+    for grouping in spec.every_grouping:
         table |= _group_columns(grouping, rng)
     if spec.residual is not None:
         table |= _residual_columns(spec.residual, rng)

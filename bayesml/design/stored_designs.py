@@ -38,17 +38,24 @@ class StoredDesign:
         Smallest and largest value of each numeric predictor.
     unit_keys : mapping of str to tuple of tuple of str
         Of groupings whose labels come from several columns: these columns' labels of each unit.
+    parts : mapping of str to Matrix
+        X of every parameter that has a linear predictor of its own, without rows.
     """
 
     fixed: Matrix
     varying: Mapping[str, tuple[Matrix, ...]]
     ranges: Mapping[str, tuple[float, float]]
     unit_keys: Mapping[str, tuple[tuple[str, ...], ...]]
+    parts: Mapping[str, Matrix]
 
     @property
     def codings(self) -> list[Coding]:
         """The variables of all matrices."""
-        matrices = [self.fixed, *(matrix for part in self.varying.values() for matrix in part)]
+        matrices = [
+            self.fixed,
+            *self.parts.values(),
+            *(matrix for part in self.varying.values() for matrix in part),
+        ]
         return [coding for matrix in matrices for coding in matrix.codings]
 
     def levels(self, column: str) -> tuple[Any, ...]:
@@ -73,7 +80,7 @@ def design_text(design: Design) -> str:
     frame = design.rows.frame
     numeric = dict.fromkeys(
         coding.column
-        for matrix in _matrices(design)
+        for matrix in design_matrices(design)
         for coding in matrix.codings
         if not is_categorical(frame[coding.column])
     )
@@ -91,6 +98,7 @@ def design_text(design: Design) -> str:
                 for part in design.varying
                 if len(part.grouping.columns) > 1
             },
+            "parts": {name: _matrix_entry(matrix) for name, matrix in design.parts.items()},
         },
         ensure_ascii=False,
     )
@@ -110,7 +118,7 @@ def predictor_columns(design: Design) -> dict[str, np.ndarray]:
     """
     frame = design.rows.frame
     found: dict[str, np.ndarray] = {}
-    for coding in (coding for matrix in _matrices(design) for coding in matrix.codings):
+    for coding in (coding for matrix in design_matrices(design) for coding in matrix.codings):
         if coding.column in found:
             continue
         column = frame[coding.column]
@@ -122,8 +130,13 @@ def predictor_columns(design: Design) -> dict[str, np.ndarray]:
     return found
 
 
-def _matrices(design: Design) -> list[Matrix]:
-    return [design.fixed, *(matrix for part in design.varying for matrix in part.matrices)]
+def design_matrices(design: Design) -> list[Matrix]:
+    """Return every matrix of a design: of X, of the parts, and of the groupings' blocks."""
+    return [
+        design.fixed,
+        *design.parts.values(),
+        *(matrix for part in design.varying for matrix in part.matrices),
+    ]
 
 
 def _matrix_entry(matrix: Matrix) -> dict[str, Any]:
@@ -204,10 +217,14 @@ def stored_design(text: str, spec: ModelSpec) -> StoredDesign:
                     grouping.terms, entries["varying"][grouping.name], strict=True
                 )
             )
-            for grouping in spec.groupings
+            for grouping in spec.every_grouping
         },
         {name: (low, high) for name, (low, high) in entries["ranges"].items()},
         {name: tuple(tuple(key) for key in keys) for name, keys in entries["unit_keys"].items()},
+        {
+            name: _matrix(formula.fixed, entries["parts"][name])
+            for name, formula in spec.part_formulas.items()
+        },
     )
 
 

@@ -77,6 +77,9 @@ def reason_against(resolved: ResolvedSpec) -> str:
         return f"its residuals are correlated ({resolved.residual.residual.text})"
     if resolved.outcomes:
         return f"every {resolved.outcome_dim} has a residual SD of its own"
+    if resolved.parts:
+        names = " and ".join(part.parameter for part in resolved.parts)
+        return f"{names} has a linear predictor of its own, so rows do not share one residual SD"
     positive = [
         (f"sd_{grouping.name}[{term}]", prior)
         for grouping in resolved.groupings

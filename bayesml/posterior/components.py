@@ -38,9 +38,10 @@ def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd
         (``sd`` or ``corr``; ``phi`` of autoregressive residuals), and `mean`, `median`, `sd`,
         `lower`, `upper`, `ess_bulk`, `r_hat`.
         SDs are on the scale of the linear predictor, per unit of the term; with varying slopes
-        the SD of ``Intercept`` holds where the other terms are 0. The attributes `prob` and
-        `interval` say what `lower` and `upper` are. With `prior` also `prior` (its text),
-        `prior_median`, `prior_lower`, `prior_upper`, and `learnt`:
+        the SD of ``Intercept`` holds where the other terms are 0. Terms of a parameter with a
+        formula of its own (``sigma:Intercept``) are on its log or logit scale. The attributes
+        `prob` and `interval` say what `lower` and `upper` are. With `prior` also `prior` (its
+        text), `prior_median`, `prior_lower`, `prior_upper`, and `learnt`:
         1 - (upper - lower) / (prior_upper - prior_lower), which is 0 where the posterior is as
         wide as the prior, below 0 where it is wider, and close to 1 where the data say nearly all.
 
@@ -73,7 +74,7 @@ def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd
                 (grouping.name, grouping.terms[column], grouping.terms[row], "corr")
                 for row, column in zip(*correlated_pairs(grouping), strict=True)
             ]
-    level1 = fit.spec.family_record.level1
+    level1 = fit.spec.level1
     if level1:
         variables.append(level1)
         rows += _residual_rows(fit)
@@ -120,7 +121,7 @@ def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
             (eta,) = parse_prior(text, "correlation").values
             for size in _block_sizes(grouping):
                 yield text, lkj_marginal(eta, size)
-    level1 = fit.spec.family_record.level1
+    level1 = fit.spec.level1
     if level1:
         keys = [level1] if level1 in texts else [f"{level1}[{item}]" for item in _occasions(fit)]
         for key in keys:

@@ -77,6 +77,7 @@ class EffectRows:
         return replace(
             rows,
             fixed=self.stored.fixed.replay(frame),
+            parts={name: matrix.replay(frame) for name, matrix in self.stored.parts.items()},
             groupings=tuple(replace(part, terms=terms[part.facts.name]) for part in rows.groupings),
         )
 
@@ -84,16 +85,15 @@ class EffectRows:
         """Return blocks of the rows' means or linear predictors, draws last, one after another."""
         rows = self.having(changes)
         fit = self.fit
-        parameters = {
-            item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters
-        }
+        parameters = {item.name: flat_draws(fit, item.name) for item in fit.spec.scalar_parameters}
 
         def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":
                 return block.rows, block.eta
             return block.rows, mean_of_block(fit, block, rows.trials, parameters)
 
-        return worked_blocks(predictor_blocks(fit, rows, self.seed), work)
+        parts = self.kind != "linear"
+        return worked_blocks(predictor_blocks(fit, rows, self.seed, parts=parts), work)
 
     @property
     def draws_numbers(self) -> bool:

@@ -8,7 +8,7 @@ stands at its own mean.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,11 +33,17 @@ class EvaluationPoint:
     at : mapping of str to float or str
         Values of the covariates that these depend on. A key such as ``"urban[Y]"`` holds the share
         of a level, one such as ``"poly(age, 2)[1]"`` the mean of a term.
+    parts : mapping of str to array
+        The row of X of each parameter with a linear predictor of its own, where it was asked for.
+    part_terms : mapping of str to mapping of str to array
+        By parameter and grouping name the row of Z, with 0 for the terms of other predictors.
     """
 
     terms: Mapping[str, np.ndarray]
     coefficients: np.ndarray | None
     at: Mapping[str, float | str]
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    part_terms: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ def evaluation_point(
     *,
     fixed: bool = False,
     outcome: int | None = None,
+    parts: bool = False,
 ) -> EvaluationPoint:
     """Return the row at which variances are evaluated.
 
@@ -69,6 +76,8 @@ def evaluation_point(
         Whether the fixed part's row is wanted too.
     outcome : int or None
         Number of the outcome, where there are several: the terms of the others are 0.
+    parts : bool
+        Whether the rows of the parameters that have a formula of their own are wanted too.
 
     Returns
     -------
@@ -82,20 +91,36 @@ def evaluation_point(
     """
     facts = fit.facts
     in_fixed = _factors(fit, [fit.spec.fixed])
-    in_terms = {item.name: _factors(fit, item.terms) for item in fit.spec.groupings}
-    chosen = _checked_at(fit, at, [*in_fixed, *(one for part in in_terms.values() for one in part)])
+    in_terms = {item.name: _factors(fit, item.terms) for item in fit.spec.every_grouping}
+    in_parts = {
+        name: _factors(fit, [formula.fixed]) for name, formula in fit.spec.part_formulas.items()
+    }
+    everything = [*in_terms.values(), *in_parts.values()]
+    chosen = _checked_at(fit, at, [*in_fixed, *(one for part in everything for one in part)])
     used: dict[str, float | str] = {}
     terms: dict[str, np.ndarray] = {}
+    part_terms: dict[str, dict[str, np.ndarray]] = {item.parameter: {} for item in facts.parts}
     for grouping in facts.groupings:
-        row = _Row(fit, chosen, in_terms[grouping.name])
-        terms[grouping.name] = row.of_outcome(grouping.terms, grouping.term_means, outcome)
+        for predictor in ("", *(part_terms if parts else ())):
+            # Terms of other predictors have no place in this one: their z is 0.
+            values, places = np.zeros(len(grouping.terms)), grouping.places(predictor)
+            row = _Row(fit, chosen, in_terms[grouping.name])
+            labels = [grouping.terms[i].removeprefix(f"{predictor}:") for i in places]
+            means = [grouping.term_means[i] for i in places]
+            values[places] = row.of_outcome(labels, means, outcome)
+            used |= row.at
+            (part_terms[predictor] if predictor else terms)[grouping.name] = values
+    of_parts: dict[str, np.ndarray] = {}
+    for part in facts.parts if parts else ():
+        row = _Row(fit, chosen, in_parts[part.parameter])
+        of_parts[part.parameter] = row.values(part.coefficients, part.coefficient_means)
         used |= row.at
     coefficients = None
     if fixed:
         row = _Row(fit, chosen, in_fixed)
         coefficients = row.of_outcome(facts.coefficients, facts.coefficient_means, outcome)
         used |= row.at
-    return EvaluationPoint(terms, coefficients, used)
+    return EvaluationPoint(terms, coefficients, used, of_parts, part_terms)
 
 
 def _factors(fit: Fit, texts: Sequence[str]) -> tuple[_Factor, ...]:

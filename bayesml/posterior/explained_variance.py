@@ -14,6 +14,7 @@ from bayesml.posterior.explained_parts import (
 )
 from bayesml.posterior.explained_rows import bayes_r2, gelman_pardoe_r2
 from bayesml.posterior.fitted_rows import FittedRows, fitted_rows
+from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import require_finite_variance
@@ -118,6 +119,9 @@ def r2(
             f"Allowed: {', '.join(map(repr, _METHODS))}."
         )
     require_finite_variance(fit)
+    require_one_predictor(
+        fit.facts, "r2", "Use bml.vpc(fit, at=...), which gives shares at chosen covariates."
+    )
     require_independent_residuals(
         fit.spec, "r2", "Use bml.variance_components(fit), and compare models by bml.loo(fit)."
     )

@@ -1,6 +1,6 @@
 """The rows that a fit keeps: outcome, predictors, and the units that each row belongs to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,8 @@ class FittedRows:
         The known part of the linear predictor, 0 where there is none.
     trials : array, shape (rows,), or None
     groupings : tuple of UnitRows
+    parts : mapping of str to array, shape (rows, coefficients)
+        X of every parameter that has a linear predictor of its own.
     """
 
     outcome: np.ndarray
@@ -63,6 +65,7 @@ class FittedRows:
     offset: np.ndarray
     trials: np.ndarray | None
     groupings: tuple[UnitRows, ...]
+    parts: Mapping[str, np.ndarray]
 
 
 def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
@@ -100,6 +103,12 @@ def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
         offset=rows["offset"].values if "offset" in rows else np.zeros(len(outcome)),
         trials=rows["trials"].values if "trials" in rows else None,
         groupings=tuple(groupings),
+        parts={
+            part.parameter: rows[f"x_{part.parameter}"].values
+            if part.coefficients
+            else np.empty((len(outcome), 0))
+            for part in fit.facts.parts
+        },
     )
 
 
@@ -136,7 +145,7 @@ def linear_predictor_blocks(fit: Fit, rows: FittedRows) -> Iterator[tuple[slice,
         if rows.offset.any():
             eta += rows.offset
         for item, draws in zip(rows.groupings, effects, strict=True):
-            for term in range(item.terms.shape[1]):
+            for term in item.facts.places():
                 shared = np.take(np.ascontiguousarray(draws[block, :, term]), item.index, axis=1)
                 if item.weights is not None:
                     shared = (shared * item.weights).sum(axis=-1)

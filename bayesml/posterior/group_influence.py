@@ -6,7 +6,7 @@ import pandas as pd
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.held_out import group_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
-from bayesml.posterior.likelihood_rows import LikelihoodDraws, likelihood_draws, likelihood_rows
+from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
 from bayesml.posterior.replicated_rows import checked_seed, chosen_places
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.unit_replications import checked_grouping
@@ -82,7 +82,7 @@ def influence(fit: Fit, grouping: str, draws: int = 1000, seed: int | None = Non
             f"{FEWEST_DRAWS}. Fit with more draws."
         )
     rows, places = likelihood_rows(fit), chosen_places(fit.draws_made, int(draws))
-    chosen = _some(likelihood_draws(fit), places)
+    chosen = likelihood_draws(fit).block(places)
     fixed, spreads = _scalars(fit, ["beta", "cutpoints"]), _spreads(fit)
     labels = [*fixed, *spreads]
     values = np.column_stack([*fixed.values(), *spreads.values()])[places]
@@ -120,16 +120,6 @@ def influence(fit: Fit, grouping: str, draws: int = 1000, seed: int | None = Non
     return table
 
 
-def _some(draws: LikelihoodDraws, places: np.ndarray) -> LikelihoodDraws:
-    return LikelihoodDraws(
-        draws.chains,
-        draws.beta[places],
-        {name: value[places] for name, value in draws.parameters.items()},
-        {name: value[places] for name, value in draws.effects.items()},
-        {name: value[places] for name, value in draws.factors.items()},
-    )
-
-
 def _words(row: dict[str, object], limit: dict[str, float]) -> str:
     if float(str(row["pareto_k"])) > limit["highest_k"]:
         return (
@@ -153,7 +143,7 @@ def _scalars(fit: Fit, names: list[str]) -> dict[str, np.ndarray]:
 
 def _spreads(fit: Fit) -> dict[str, np.ndarray]:
     """Return the draws of the logarithms of the SDs by label."""
-    level1 = fit.spec.family_record.level1
+    level1 = fit.spec.level1
     names = [f"sd_{item.identifier}" for item in fit.facts.groupings]
     scalars = _scalars(fit, [*names, *([level1] if level1 else [])])
     return {f"log {label}": np.log(np.maximum(values, 1e-300)) for label, values in scalars.items()}

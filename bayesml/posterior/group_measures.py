@@ -87,9 +87,10 @@ def design_effect(
     """
     require_independent_residuals(fit.spec, "design_effect", "Use bml.variance_components(fit).")
     shares = variance_shares(fit, at, scale, (MEAN,))
-    groupings = fit.facts.groupings
+    groupings = fit.facts.main_groupings
     if any(item.multiple for item in groupings):
-        rows = fitted_rows(fit, "design_effect with multiple membership").groupings
+        found = fitted_rows(fit, "design_effect with multiple membership").groupings
+        rows = [item for item in found if item.facts.places()]
         sizes = np.array([effective_unit_size(item.index, item.weights) for item in rows])
     else:
         sizes = np.array([item.effective_rows_per_unit for item in groupings])
@@ -200,10 +201,11 @@ def reliability(
             "Use bml.vpc(fit)."
         )
     require_independent_residuals(fit.spec, "reliability", "Use bml.residuals(fit, grouping).")
-    rows = fitted_rows(fit, "reliability").groupings
+    found_rows = fitted_rows(fit, "reliability").groupings
+    rows = tuple(item for item in found_rows if item.facts.places())
     shares = variance_shares(fit, at, scale, (WHOLE,))
     found = shares.partition
-    places = [i for i, item in enumerate(fit.facts.groupings) if item.name in chosen]
+    places = [i for i, item in enumerate(fit.facts.main_groupings) if item.name in chosen]
     values = []
     for place in places:
         own = found.shares[..., place, None]
@@ -222,7 +224,7 @@ def reliability(
         )
     parts: dict[str, list[Any]] = {"grouping": chosen}
     if by_unit:
-        groups = [fit.facts.groupings[place] for place in places]
+        groups = [fit.facts.main_groupings[place] for place in places]
         labels = [fit.posterior[item.identifier].values.tolist() for item in groups]
         parts = {
             "unit": [label for items in labels for label in items],

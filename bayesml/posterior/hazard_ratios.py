@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.median_ratios import median_ratio_quantity
+from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.survival_rows import hazard_periods
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import At, parameter_draws_of
@@ -27,6 +28,7 @@ def _log_hazard_factor(fit: Fit, call: str) -> np.ndarray:
     """
     shape = (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"])
     family, link = fit.spec.family_record, fit.spec.link
+    require_one_predictor(fit.facts, call, "Use bml.summary(fit).")
     if family.durations is not None and family.durations.log_hazard is not None:
         return np.broadcast_to(family.durations.log_hazard(parameter_draws_of(fit)), shape)
     if hazard_periods(fit) and link in ("log", "cloglog"):

@@ -1,19 +1,24 @@
 """Log-likelihoods of rows and of groups of rows, what only they tell about being integrated out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
+from scipy import special
 
+from bayesml.errors import FitError
 from bayesml.posterior.likelihood_rows import (
     GroupingSlots,
     LikelihoodDraws,
     LikelihoodRows,
+    ResidualPlaces,
     blocks_of,
     known_predictor,
     residuals_of_rows,
     row_likelihood,
 )
+from bayesml.posterior.unknown_effects import group_with_parts, loaded_terms, unknown_spread
 from bayesml.quantities.integrated_likelihoods import (
     GroupEffects,
     integrated_group,
@@ -24,6 +29,9 @@ from bayesml.quantities.residual_covariances import log_densities_given_others, 
 
 # A product rule over more dimensions takes too many nodes.
 MOST_INNER_TERMS = 3
+# Effects on several linear predictors are integrated out together, by dense matrices.
+MOST_JOINT_EFFECTS = 100
+_NODES_OF_PARTS = 21
 
 
 def sole_slots(rows: LikelihoodRows, grouping: GroupingSlots) -> np.ndarray:
@@ -84,32 +92,38 @@ def rows_likelihood(
         return _given_others(rows, draws, chosen, sole)
     known = {name: ~slots[chosen] for name, slots in sole.items()}
     eta = known_predictor(rows, draws, chosen, known)
-    likelihood = row_likelihood(rows, draws, chosen)
+    likelihood = row_likelihood(rows, draws, chosen, known)
     alone = np.zeros(len(chosen), dtype=bool)
     for name in known:
         alone |= ~known[name].all(axis=1)
     if not alone.any():
         return likelihood(eta)
-    variance = _sole_variance(rows, draws, chosen[alone], sole)
+    unknown = {name: ~slots[alone] for name, slots in known.items()}
+    spread = unknown_spread(rows, draws, chosen[alone], unknown)
     found = np.empty_like(eta)
     found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])
-    found[alone] = integrated_rows(
-        likelihood.rows(np.flatnonzero(alone)), eta[alone], np.sqrt(variance)
-    )
+    of_alone = likelihood.rows(np.flatnonzero(alone))
+    parts = {name: unknown_spread(rows, draws, chosen[alone], unknown, name) for name in rows.parts}
+    noisy = {name: values for name, values in parts.items() if values.any()}
+    if not noisy:
+        found[alone] = integrated_rows(of_alone, eta[alone], spread)
+        return found
+    # Terms of different predictors are independent of each other: an integral within an integral.
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES_OF_PARTS)
+    log_weights = np.log(weights / weights.sum())
+    total = np.full(spread.shape, -np.inf)
+    for place in product(range(len(nodes)), repeat=len(noisy)):
+        moved = {
+            name: of_alone.parameters[name] * np.exp(nodes[at] * values)
+            if rows.parts[name].link == "log"
+            else special.expit(special.logit(of_alone.parameters[name]) + nodes[at] * values)
+            for at, (name, values) in zip(place, noisy.items(), strict=True)
+        }
+        at_nodes = replace(of_alone, parameters={**of_alone.parameters, **moved})
+        values = integrated_rows(at_nodes, eta[alone], spread)
+        total = np.logaddexp(total, values + log_weights[list(place)].sum())
+    found[alone] = total
     return found
-
-
-def _sole_variance(
-    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray, sole: dict[str, np.ndarray]
-) -> np.ndarray:
-    """Return the variance of the effects that are integrated out, shape (len(chosen), draws)."""
-    variance = np.zeros((len(chosen), draws.number))
-    for grouping in rows.groupings:
-        weight = grouping.weight[chosen] * sole[grouping.identifier][chosen]
-        if weight.any():
-            loaded = _loaded(grouping.terms[chosen], draws.factors[grouping.identifier])
-            variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=1)
-    return variance
 
 
 def _given_others(
@@ -122,7 +136,8 @@ def _given_others(
     errors = rows.outcome[whole, None] - known_predictor(rows, draws, whole, known)
     extra = None
     if any(slots[whole].any() for slots in sole.values()):
-        extra = _sole_variance(rows, draws, whole, sole)
+        unknown = {name: slots[whole] for name, slots in sole.items()}
+        extra = unknown_spread(rows, draws, whole, unknown) ** 2
     residuals = residuals_of_rows(rows, draws, whole)
     found = log_densities_given_others(residuals, errors, extra)
     return found[np.searchsorted(whole, chosen)]
@@ -211,6 +226,18 @@ def group_log_likelihood(
     inner = _inner_grouping(rows, chosen, own)
     outer = [item for item in rows.groupings if item is not inner]
     columns = sum(counts[item.name] * item.terms.shape[1] for item in outer)
+    shared = any(
+        counts[item.name] and item.places(name) for item in rows.groupings for name in rows.parts
+    )
+    if shared:
+        columns = sum(counts[item.name] * item.terms.shape[1] for item in rows.groupings)
+        if columns > MOST_JOINT_EFFECTS:
+            raise FitError(
+                f"A group of rows has {columns} effects of its own, on more than one linear "
+                f"predictor, and up to {MOST_JOINT_EFFECTS} can be integrated out together. Use "
+                "bml.loo(fit), or bml.cross_validate with a grouping of smaller units."
+            )
+        columns *= 1 + len(rows.parts)
     terms = 0 if inner is None else inner.terms.shape[1]
     values, squares, method = np.empty(draws.number), np.empty(draws.number), "none"
     # The largest arrays hold products of inner and outer columns.
@@ -223,12 +250,15 @@ def group_log_likelihood(
             values[block] = _correlated_group(rows, part, chosen, eta, effects, rng)
             squares[block], method = 0.0, "exact" if any(counts.values()) else "none"
             continue
-        likelihood = row_likelihood(rows, part, chosen)
+        likelihood = row_likelihood(rows, part, chosen, known)
         if not any(counts.values()):
             values[block], squares[block] = likelihood(eta).sum(axis=0), 0.0
             continue
-        effects = _effects(rows, part, chosen, own, inner, outer)
-        found = integrated_group(likelihood, eta, effects, rng)
+        if shared:
+            found = group_with_parts(rows, part, chosen, own, rng)
+        else:
+            effects = _effects(rows, part, chosen, own, inner, outer)
+            found = integrated_group(likelihood, eta, effects, rng)
         values[block], squares[block], method = found.log_likelihood, found.error**2, found.method
     return GroupLikelihood(
         values,
@@ -314,13 +344,13 @@ def _effects(
         slots = own[inner.identifier][:, 0]
         _, unit[slots] = np.unique(inner.label[chosen[slots], 0], return_inverse=True)
         terms = inner.terms[chosen] * slots[:, None]
-        design = _loaded(terms, draws.factors[inner.identifier])
+        design = loaded_terms(terms, draws.factors[inner.identifier])
     columns = [np.zeros((count, 0, number))]
     for grouping in outer:
         slots = own[grouping.identifier]
         if not slots.any():
             continue
-        loaded = _loaded(grouping.terms[chosen], draws.factors[grouping.identifier])
+        loaded = loaded_terms(grouping.terms[chosen], draws.factors[grouping.identifier])
         for label in np.unique(grouping.label[chosen][slots]):
             here = (grouping.label[chosen] == label) & slots
             weight = (grouping.weight[chosen] * here).sum(axis=1)
@@ -328,8 +358,8 @@ def _effects(
     return GroupEffects(unit, design, np.concatenate(columns, axis=1))
 
 
-def _loaded(terms: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Return Z L, shape (rows, terms, draws)."""
-    rows, size = terms.shape
-    flat = np.moveaxis(factors, 0, 2).reshape(size, -1)
-    return (terms @ flat).reshape(rows, size, len(factors))
+def cuts_residual_units(residual: ResidualPlaces, chosen: np.ndarray) -> bool:
+    """Return whether some rows are correlated with rows outside of them."""
+    inside = np.zeros(len(residual.unit), dtype=bool)
+    inside[chosen] = True
+    return bool(np.isin(residual.unit[~inside], residual.unit[inside]).any())

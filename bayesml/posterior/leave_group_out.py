@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, quoted
-from bayesml.posterior.held_out import GroupLikelihood, group_log_likelihood
+from bayesml.posterior.held_out import GroupLikelihood, cuts_residual_units, group_log_likelihood
 from bayesml.posterior.leave_one_out import check_draws
 from bayesml.posterior.likelihood_rows import (
     GroupingSlots,
     LikelihoodRows,
-    cuts_residual_units,
     likelihood_draws,
     likelihood_rows,
 )

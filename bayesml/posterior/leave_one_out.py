@@ -5,6 +5,7 @@ import pandas as pd
 
 from bayesml.errors import FitError
 from bayesml.posterior.held_out import (
+    cuts_residual_units,
     group_log_likelihood,
     row_log_likelihoods,
     rows_likelihood,
@@ -13,7 +14,6 @@ from bayesml.posterior.held_out import (
 from bayesml.posterior.likelihood_rows import (
     LikelihoodDraws,
     LikelihoodRows,
-    cuts_residual_units,
     likelihood_draws,
     likelihood_rows,
 )

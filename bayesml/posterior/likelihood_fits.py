@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.records.modelling import Model
 
@@ -169,6 +170,11 @@ def _likelihood_fit(model: Model, restricted: bool) -> LikelihoodFit:
             f"{'reml' if restricted else 'ml'} is for Gaussian outcomes, and this model is "
             f"{model.spec.family} with link {model.spec.link}. Use model.fit(), which samples it."
         )
+    require_one_predictor(
+        model.facts,
+        f"bml.{'reml' if restricted else 'ml'}",
+        "Use model.fit(), which samples it.",
+    )
     require_independent_residuals(
         model.spec, "reml" if restricted else "ml", "Use model.fit(), which samples it."
     )

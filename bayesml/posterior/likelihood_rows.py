@@ -9,8 +9,10 @@ import numpy as np
 
 from bayesml.errors import FitError
 from bayesml.posterior.residual_fits import residual_record
+from bayesml.quantities.correlation_matrices import covariance_factor
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
+from bayesml.quantities.response_means import response_mean
 from bayesml.records.fits import Fit
 from bayesml.specs.censoring import CENSORING, ENTRY, UPPER
 from bayesml.specs.residual_correlations import ResidualCorrelation
@@ -41,6 +43,9 @@ class GroupingSlots:
         where the posterior does not hold it.
     multiple : bool
         Multiple membership.
+    predictors : tuple of str
+        Linear predictor of each term, empty for the main one; no entries where all are the main
+        one's.
     """
 
     name: str
@@ -50,6 +55,27 @@ class GroupingSlots:
     terms: np.ndarray
     label: np.ndarray
     multiple: bool
+    predictors: tuple[str, ...] = ()
+
+    def places(self, predictor: str = "") -> list[int]:
+        """Return the positions of the terms that enter a linear predictor."""
+        of_terms = self.predictors or ("",) * self.terms.shape[1]
+        return [place for place, name in enumerate(of_terms) if name == predictor]
+
+
+@dataclass(frozen=True)
+class PartRows:
+    """The rows of the linear predictor of a parameter of the likelihood.
+
+    Parameters
+    ----------
+    link : str
+        Scale of the linear predictor.
+    x : array, shape (rows, coefficients)
+    """
+
+    link: str
+    x: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -91,6 +117,8 @@ class LikelihoodRows:
         Units and places of correlated residuals.
     outcome_number : array of int, shape (rows,), or None
         Number of each row's outcome, where there are several.
+    parts : mapping of str to PartRows
+        By parameter of the likelihood that has a linear predictor of its own.
     """
 
     family: str
@@ -105,6 +133,7 @@ class LikelihoodRows:
     complete: bool = True
     residual: ResidualPlaces | None = None
     outcome_number: np.ndarray | None = None
+    parts: Mapping[str, PartRows] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:
@@ -132,6 +161,8 @@ class LikelihoodDraws:
         Random effects by the grouping's identifier.
     factors : mapping of str to array, shape (draws, terms, terms)
         L with L L' = Sigma, by the grouping's identifier.
+    part_betas : mapping of str to array, shape (draws, coefficients)
+        Coefficients of the parameters that have a linear predictor of their own.
     """
 
     chains: int
@@ -139,13 +170,14 @@ class LikelihoodDraws:
     parameters: Mapping[str, np.ndarray]
     effects: Mapping[str, np.ndarray]
     factors: Mapping[str, np.ndarray]
+    part_betas: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
         """Number of draws."""
         return len(self.beta)
 
-    def block(self, chosen: slice) -> "LikelihoodDraws":
+    def block(self, chosen: slice | np.ndarray) -> "LikelihoodDraws":
         """Return some of the draws."""
         return LikelihoodDraws(
             self.chains,
@@ -153,6 +185,7 @@ class LikelihoodDraws:
             {name: value[chosen] for name, value in self.parameters.items()},
             {name: value[chosen] for name, value in self.effects.items()},
             {name: value[chosen] for name, value in self.factors.items()},
+            {name: value[chosen] for name, value in self.part_betas.items()},
         )
 
 
@@ -190,6 +223,7 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
                 np.asarray(constant[f"terms_{name}"].values, dtype=float),
                 unit,
                 grouping.multiple,
+                grouping.predictors,
             )
         )
     return LikelihoodRows(
@@ -206,6 +240,15 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         outcome_number=np.asarray(constant["outcome_number"].values, dtype=np.int64)
         if "outcome_number" in constant
         else None,
+        parts={
+            part.parameter: PartRows(
+                part.link,
+                np.asarray(constant[f"x_{part.parameter}"].values, dtype=float)
+                if part.coefficients
+                else np.empty((rows, 0)),
+            )
+            for part in fit.facts.parts
+        },
     )
 
 
@@ -242,7 +285,7 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
         effects[name] = flat(f"u_{name}")
         corr = flat(f"corr_{name}") if grouping.correlated else None
         factors[name] = covariance_factor(flat(f"sd_{name}"), corr)
-    names = [item.name for item in fit.spec.family_record.parameters]
+    names = [item.name for item in fit.spec.scalar_parameters]
     record = residual_record(fit.spec)
     return LikelihoodDraws(
         chains=sizes["chain"],
@@ -250,26 +293,13 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
         parameters={name: flat(name) for name in [*names, *([record.parameter] if record else [])]},
         effects=effects,
         factors=factors,
+        part_betas={
+            part.parameter: flat(f"beta_{part.parameter}")
+            if part.coefficients
+            else np.empty((number, 0))
+            for part in fit.facts.parts
+        },
     )
-
-
-def covariance_factor(sd: np.ndarray, corr: np.ndarray | None) -> np.ndarray:
-    """Return L with L L' = diag(sd) R diag(sd), also where R is singular up to rounding.
-
-    Parameters
-    ----------
-    sd : array, shape (draws, terms)
-    corr : array, shape (draws, terms, terms), or None
-
-    Returns
-    -------
-    array, shape (draws, terms, terms)
-    """
-    if corr is None:
-        return sd[:, :, None] * np.eye(sd.shape[1])
-    values, vectors = np.linalg.eigh(corr)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-    return sd[:, :, None] * root
 
 
 def residuals_of_rows(
@@ -286,19 +316,17 @@ def residuals_of_rows(
     )
 
 
-def cuts_residual_units(residual: ResidualPlaces, chosen: np.ndarray) -> bool:
-    """Return whether some rows are correlated with rows outside of them."""
-    inside = np.zeros(len(residual.unit), dtype=bool)
-    inside[chosen] = True
-    return bool(np.isin(residual.unit[~inside], residual.unit[inside]).any())
-
-
 def row_likelihood(
-    rows: LikelihoodRows, draws: LikelihoodDraws, chosen: np.ndarray
+    rows: LikelihoodRows,
+    draws: LikelihoodDraws,
+    chosen: np.ndarray,
+    known: Mapping[str, np.ndarray],
 ) -> RowLikelihood:
-    """Return the log-likelihood of some rows, as a function of their linear predictor.
+    """Return the log-likelihood of some rows, as a function of their main linear predictor.
 
-    Only of rows that are independent given their effects; see `residuals_of_rows` for others.
+    Parameters that have a linear predictor of their own are at it, with the effects that `known`
+    includes (see `known_predictor`). Only of rows that are independent given their effects; see
+    `residuals_of_rows` for others.
     """
     assert rows.residual is None
     outcome = rows.outcome[chosen]
@@ -312,6 +340,9 @@ def row_likelihood(
     if "cutpoints" in draws.parameters:
         lower, upper = category_bounds(outcome, draws.parameters["cutpoints"])
         parameters |= {"lower": lower, "upper": upper}
+    for name, part in rows.parts.items():
+        own = known_predictor(rows, draws, chosen, known, name)
+        parameters[name] = response_mean(part.link, own)
     if rows.trials is not None:
         parameters["trials"] = rows.trials[chosen, None].astype(float)
     parameters |= {name: value[chosen, None] for name, value in rows.bounds.items()}
@@ -323,8 +354,9 @@ def known_predictor(
     draws: LikelihoodDraws,
     chosen: np.ndarray,
     known: Mapping[str, np.ndarray],
+    predictor: str = "",
 ) -> np.ndarray:
-    """Return the linear predictor of some rows without the effects that are integrated out.
+    """Return a linear predictor of some rows without the effects that are integrated out.
 
     Parameters
     ----------
@@ -334,13 +366,18 @@ def known_predictor(
         The rows.
     known : mapping of str to array of bool, shape (len(chosen), slots)
         By identifier, the slots whose effects are included.
+    predictor : str
+        Empty for the main linear predictor, else the parameter's name.
 
     Returns
     -------
     array, shape (len(chosen), draws)
     """
-    eta = rows.x[chosen] @ draws.beta.T
-    if rows.offset is not None:
+    if predictor:
+        eta = rows.parts[predictor].x[chosen] @ draws.part_betas[predictor].T
+    else:
+        eta = rows.x[chosen] @ draws.beta.T
+    if rows.offset is not None and not predictor:
         eta += rows.offset[chosen, None]
     for grouping in rows.groupings:
         effects = draws.effects[grouping.identifier]
@@ -348,7 +385,7 @@ def known_predictor(
             weight = grouping.weight[chosen, slot] * known[grouping.identifier][:, slot]
             used = np.flatnonzero(weight)
             unit = grouping.unit[chosen[used], slot]
-            for term in range(grouping.terms.shape[1]):
+            for term in grouping.places(predictor):
                 z = grouping.terms[chosen[used], term] * weight[used]
                 eta[used] += z[:, None] * effects[:, unit, term].T
     return eta

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import batched
 from typing import Any
@@ -37,11 +37,14 @@ class PredictorBlock:
     variance : array that broadcasts to (rows, draws), or None
         Variance of the effects that are averaged over (strategy "marginal"), None where there are
         none.
+    parts : mapping of str to PredictorBlock
+        The same of every parameter that has a linear predictor of its own.
     """
 
     rows: slice
     eta: np.ndarray
     variance: np.ndarray | None
+    parts: "Mapping[str, PredictorBlock]" = field(default_factory=dict)
 
 
 def own_parameters(
@@ -79,7 +82,9 @@ def flat_draws(fit: Fit, name: str) -> np.ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
-def predictor_blocks(fit: Fit, rows: PredictionRows, seed: int) -> Iterator[PredictorBlock]:
+def predictor_blocks(
+    fit: Fit, rows: PredictionRows, seed: int, *, parts: bool = False
+) -> Iterator[PredictorBlock]:
     """Yield the linear predictor block by block: X beta + Z u + offset.
 
     Parameters
@@ -89,30 +94,49 @@ def predictor_blocks(fit: Fit, rows: PredictionRows, seed: int) -> Iterator[Pred
     seed : int
         Seeds the effects of drawn units. Each unit has a stream of its own, which follows from
         the seed, the grouping and the label: a unit's effects do not depend on the other rows.
+    parts : bool
+        Whether the linear predictors of further parameters are wanted too.
 
     Yields
     ------
     PredictorBlock
     """
-    beta = flat_draws(fit, "beta").T.copy() if "beta" in fit.posterior else None
-    parts = [_Effects(fit, part, seed) for part in rows.groupings if part.strategy != "marginal"]
-    spreads = [_Spread(fit, part) for part in rows.groupings if part.strategy == "marginal"]
-    draws = fit.draws_made
-    size = max(1, _BLOCK // draws)
+    names = ["", *(rows.parts if parts else ())]
+    predictors = {name: _Predictor(fit, rows, seed, name) for name in names}
+    size = max(1, _BLOCK // fit.draws_made)
     for start in range(0, len(rows.offset), size):
         block = slice(start, min(start + size, len(rows.offset)))
-        eta = np.zeros((block.stop - block.start, draws))
-        if beta is not None:
+        found = {name: predictor.of(block) for name, predictor in predictors.items()}
+        yield replace(found.pop(""), parts=found)
+
+
+class _Predictor:
+    """One linear predictor: the main one, or that of a parameter."""
+
+    def __init__(self, fit: Fit, rows: PredictionRows, seed: int, name: str):
+        variable = f"beta_{name}" if name else "beta"
+        self.beta = flat_draws(fit, variable).T.copy() if variable in fit.posterior else None
+        self.x = rows.parts[name] if name else rows.fixed
+        self.offset = None if name else rows.offset
+        self.draws = fit.draws_made
+        parts = [part for part in rows.groupings if part.facts.places(name)]
+        self.effects = [_Effects(fit, p, seed, name) for p in parts if p.strategy != "marginal"]
+        self.spreads = [_Spread(fit, p, name) for p in parts if p.strategy == "marginal"]
+
+    def of(self, block: slice) -> PredictorBlock:
+        eta = np.zeros((block.stop - block.start, self.draws))
+        if self.beta is not None:
             # Blocks are small: threads of a matrix library would cost more than they save.
-            np.einsum("rc,cd->rd", rows.fixed[block], beta, out=eta)
-        eta += rows.offset[block, None]
-        for part in parts:
+            np.einsum("rc,cd->rd", self.x[block], self.beta, out=eta)
+        if self.offset is not None:
+            eta += self.offset[block, None]
+        for part in self.effects:
             part.add_to(eta, block)
         variance = None
-        for spread in spreads:
+        for spread in self.spreads:
             own = spread.of(block)
             variance = own if variance is None else variance + own
-        yield PredictorBlock(block, eta, variance)
+        return PredictorBlock(block, eta, variance)
 
 
 def worked_blocks[T](
@@ -140,10 +164,11 @@ def worked_blocks[T](
 
 
 class _Effects:
-    """Effects of known and drawn units of one grouping."""
+    """Effects of known and drawn units of one grouping on one linear predictor."""
 
-    def __init__(self, fit: Fit, part: RowsOfGrouping, seed: int):
+    def __init__(self, fit: Fit, part: RowsOfGrouping, seed: int, predictor: str):
         self.part = part
+        self.places = part.facts.places(predictor)
         self.seed = seed
         name = part.facts.identifier
         self.known = flat_draws(fit, f"u_{name}") if (part.positions >= 0).any() else None
@@ -164,7 +189,7 @@ class _Effects:
                 effects[place] = self._drawn(part.labels[unit])
         terms, weights = part.terms[block], part.weights[block]
         for slot in range(weights.shape[1]):
-            for term in range(terms.shape[1]):
+            for term in self.places:
                 share = weights[:, slot] * terms[:, term]
                 if (share == 1).all():
                     eta += effects[numbers[:, slot], term]
@@ -193,13 +218,16 @@ def _words(grouping: str, label: str) -> list[int]:
 class _Spread:
     """Variance that one grouping gives to rows: z' Sigma z times the sum of squared weights."""
 
-    def __init__(self, fit: Fit, part: RowsOfGrouping):
+    def __init__(self, fit: Fit, part: RowsOfGrouping, predictor: str):
         root = covariance_root(fit, part.facts.identifier)
         covariance = root @ root.swapaxes(1, 2)
+        terms = np.zeros_like(part.terms)
+        places = part.facts.places(predictor)
+        terms[:, places] = part.terms[:, places]
         first, second = np.triu_indices(root.shape[1])
         twice = np.where(first == second, 1.0, 2.0)
         self.packed = (covariance[:, first, second] * twice).T.copy()
-        products = part.terms[:, first] * part.terms[:, second]
+        products = terms[:, first] * terms[:, second]
         self.products = products * (part.weights**2).sum(axis=1, keepdims=True)
 
     def of(self, block: slice) -> np.ndarray:
@@ -259,8 +287,26 @@ def mean_of_block(
         mean = response_mean(link, block.eta)
     else:
         mean = response_mean_over_normal(link, block.eta, block.variance)
-    mean = mean * fit.spec.family_record.mean_factor(parameters)
+    mean = mean * fit.spec.family_record.mean_factor(_with_parts(fit, block, parameters))
     return mean if trials is None else mean * trials[block.rows, None]
+
+
+def _with_parts(
+    fit: Fit, block: PredictorBlock, parameters: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the likelihood's parameters, those with a formula by row, shape (rows, draws).
+
+    Effects that are averaged over give the parameter's mean: right where the outcome's mean is
+    linear in it, as in a share of structural zeros.
+    """
+    found = dict(parameters)
+    for part in fit.facts.parts:
+        own = block.parts[part.parameter]
+        if own.variance is None:
+            found[part.parameter] = response_mean(part.link, own.eta)
+        else:
+            found[part.parameter] = response_mean_over_normal(part.link, own.eta, own.variance)
+    return found
 
 
 def outcome_of_block(
@@ -279,7 +325,7 @@ def outcome_of_block(
         Effects that are averaged over are drawn anew for every row.
     trials : array, shape (rows in all,), or None
     parameters : mapping of str to array, shape (draws, ...)
-        Draws of the likelihood's parameters.
+        Draws of the likelihood's parameters that are the same for all rows.
     rng : numpy Generator
 
     Returns
@@ -296,6 +342,12 @@ def outcome_of_block(
         name: draws if draws.ndim == 2 and name != "cutpoints" else draws[None]
         for name, draws in parameters.items()
     }
+    links = {part.parameter: part.link for part in fit.facts.parts}
+    for name, part in block.parts.items():
+        own = part.eta
+        if part.variance is not None:
+            own = own + np.sqrt(part.variance) * rng.standard_normal(own.shape)
+        values[name] = response_mean(links[name], own)
     mean = eta if family.response == "ordered" else response_mean(link, eta)
     count = np.asarray(1) if trials is None else trials[block.rows, None]
     return family.simulate(rng, mean, values | {"link": link}, count)

@@ -207,7 +207,7 @@ def median_ratio_quantity(
         )
     chosen = named_groupings(fit, grouping)
     point = evaluation_point(fit, at)
-    places = [i for i, item in enumerate(fit.facts.groupings) if item in chosen]
+    places = [i for i, item in enumerate(fit.facts.main_groupings) if item in chosen]
     variances = between_variances(fit, point)[..., places] * np.asarray(scale)[..., None]
     cases: dict[str, tuple[str, ...]] = {}
     if any(item.multiple for item in chosen):

@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_rows import fitted_rows
+from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.quantities.dummy_likelihoods import LIKELIHOOD_LINKS, GroupedOutcome
 from bayesml.quantities.dummy_regression import Block, membership_block, single_blocks
 from bayesml.records.fits import Fit
@@ -13,6 +14,9 @@ from bayesml.records.modelling import Model
 
 # Dummies of a multiple membership are a whole matrix: 320 MB at most.
 _MOST_NUMBERS = 40_000_000
+
+
+_INSTEAD = "Use bml.random_effects(fit, grouping) and bml.variance_components(fit)."
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,14 @@ class ModelRows:
 
 
 def rows_of_model(model: Model) -> ModelRows:
-    """Return the rows of a model."""
+    """Return the rows of a model.
+
+    Raises
+    ------
+    FitError
+        A parameter of the likelihood has a linear predictor of its own.
+    """
+    require_one_predictor(model.facts, "This comparison", _INSTEAD)
     design = model.design
     y = np.asarray(design.response.values)
     return ModelRows(
@@ -174,8 +185,10 @@ def rows_in_fit(fit: Fit, wanted_by: str) -> ModelRows:
     Raises
     ------
     FitError
-        The fit was saved without its rows.
+        The fit was saved without its rows, or a parameter of the likelihood has a linear predictor
+        of its own.
     """
+    require_one_predictor(fit.facts, wanted_by, _INSTEAD)
     found = fitted_rows(fit, wanted_by)
     posterior = fit.posterior
     return ModelRows(

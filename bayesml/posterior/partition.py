@@ -33,7 +33,9 @@ def vpc(
 
     With s2_g = z' Sigma_g z, the variance that the terms of a grouping give a row with the values
     z, the VPC is s2_g / (sum of all s2 + level-1 variance). Level 1 is sigma^2 of a Gaussian
-    outcome. Binary, binomial (for one trial) and ordinal outcomes are partitioned on the latent
+    outcome; where sigma has a formula of its own, it is its mean over the units at these
+    covariates, exp(2 x' beta_sigma + 2 v), with v the variance of what varies in log sigma. Binary,
+    binomial (for one trial) and ordinal outcomes are partitioned on the latent
     scale, where level 1 is pi^2 / 3 (logit), 1 (probit) or pi^2 / 6 (cloglog), or on the response
     scale: the variance p (1 - p) of 0 and 1 within units against that of p between them, where p
     depends on the covariates; an ordered outcome is taken apart at each cutpoint ("above it or
@@ -89,7 +91,7 @@ def vpc(
     shares = variance_shares(fit, at, scale)
     found = shares.partition
     columns = [found.shares]
-    names = [grouping.name for grouping in fit.facts.groupings]
+    names = [grouping.name for grouping in fit.facts.main_groupings]
     if shares.interacting:
         names.append("interaction")
         columns.append(found.interaction[..., None])
@@ -182,7 +184,7 @@ def icc(
             "correlation.",
         )
     shares = variance_shares(fit, at, scale)
-    places = [i for i, item in enumerate(fit.facts.groupings) if item.name in chosen]
+    places = [i for i, item in enumerate(fit.facts.main_groupings) if item.name in chosen]
     values = shares.partition.correlations[..., places]
     quantity = LabelledQuantity("icc", values, {"grouping": chosen}, shares.cases, shares.attrs)
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)

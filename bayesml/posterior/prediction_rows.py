@@ -1,7 +1,7 @@
 """The rows of a prediction as arrays: the fit's own rows, or new ones in the fit's design."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,8 @@ class PredictionRows:
     outcome : array of int, shape (rows,), or None
         Number of each row's outcome, where there are several; the rows of one row of the table
         stand beside each other.
+    parts : mapping of str to array, shape (rows, coefficients)
+        X of every parameter that has a linear predictor of its own.
     """
 
     index: pd.Index
@@ -87,6 +89,7 @@ class PredictionRows:
     offset: np.ndarray
     trials: np.ndarray | None
     outcome: np.ndarray | None = None
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def checked_groups(fit: Fit, groups: Groups | None, *, new_rows: bool) -> dict[str, str]:
@@ -205,7 +208,13 @@ def rows_of_fit(fit: Fit, chosen: Mapping[str, str]) -> PredictionRows:
         outcome = data["outcome_number"].values
     if fit.facts.stacked:
         index = pd.Index(index // len(fit.facts.outcomes), name="row")
-    return PredictionRows(index, fixed, tuple(groupings), offset, trials, outcome)
+    parts = {
+        part.parameter: data[f"x_{part.parameter}"].values
+        if part.coefficients
+        else np.empty((rows, 0))
+        for part in fit.facts.parts
+    }
+    return PredictionRows(index, fixed, tuple(groupings), offset, trials, outcome, parts)
 
 
 def _constant_data(fit: Fit) -> Any:
@@ -277,7 +286,7 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
     active = [name for name, strategy in chosen.items() if strategy != "population"]
     terms = replay_terms(fit.spec, stored, frame, active, trials=trials)
     groupings = []
-    for facts, grouping in zip(fit.facts.groupings, fit.spec.groupings, strict=True):
+    for facts, grouping in zip(fit.facts.groupings, fit.spec.every_grouping, strict=True):
         strategy = chosen[facts.name]
         if strategy == "population":
             continue
@@ -289,7 +298,15 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
         groupings.append(
             _rows_of_grouping(facts, strategy, terms.varying[facts.name], units, positions)
         )
-    return PredictionRows(index, terms.fixed, tuple(groupings), terms.offset, terms.trials, outcome)
+    return PredictionRows(
+        index,
+        terms.fixed,
+        tuple(groupings),
+        terms.offset,
+        terms.trials,
+        outcome,
+        terms.parts,
+    )
 
 
 def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:
@@ -298,7 +315,10 @@ def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict
     needed = dict.fromkeys(column_names(parse_terms(spec.fixed)), "predictor")
     if spec.member is not None:
         needed[spec.member] = "member"
-    for grouping in spec.groupings:
+    for formula in spec.part_formulas.values():
+        for name in column_names(parse_terms(formula.fixed)):
+            needed.setdefault(name, "predictor")
+    for grouping in spec.every_grouping:
         if chosen[grouping.name] != "population":
             for text in grouping.terms:
                 for name in column_names(parse_terms(text)):
@@ -311,7 +331,7 @@ def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict
     for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
         if column is not None:
             needed.setdefault(column, role)
-    for grouping in spec.groupings:
+    for grouping in spec.every_grouping:
         strategy = chosen[grouping.name]
         if strategy in LABELLED or (strategy == "marginal" and grouping.multiple):
             weights = () if grouping.weights == "equal" else grouping.weights

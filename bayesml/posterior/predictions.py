@@ -97,6 +97,9 @@ def predict(
     unit are drawn jointly. Under "population" and "marginal" each row is drawn by itself. The
     fit's own rows have the mean eta, and outcomes are replicated jointly within units.
 
+    A parameter with a formula of its own (sigma) enters outcomes only, and its effects follow the
+    same strategy.
+
     Parameters
     ----------
     fit : Fit
@@ -207,9 +210,7 @@ def _on_blocks[T](
     residuals: PredictedResiduals | None = None,
 ) -> list[T]:
     """Return what `use` makes of the values of each block of rows, draws last, in order."""
-    parameters = {
-        item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters
-    }
+    parameters = {item.name: flat_draws(fit, item.name) for item in fit.spec.scalar_parameters}
 
     def make(block: PredictorBlock) -> T:
         if kind == "linear":
@@ -230,7 +231,7 @@ def _on_blocks[T](
             values = outcome_of_block(fit, block, rows.trials, own, rng)
         return use(block.rows, values)
 
-    return list(worked_blocks(predictor_blocks(fit, rows, seed), make))
+    return list(worked_blocks(predictor_blocks(fit, rows, seed, parts=kind != "linear"), make))
 
 
 def _outcome_of(rows: PredictionRows, block: slice) -> np.ndarray | None:

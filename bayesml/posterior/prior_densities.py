@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayesml.records.facts import PartFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.distributions import Prior, Support, parse_prior
 
@@ -29,7 +30,8 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
     -------
     dict of str to array, shape (chains, draws)
         Keys ``"Intercept"``, ``"beta"`` (all other coefficients), ``"sd_<grouping>"``,
-        ``"corr_<grouping>"``, and the likelihood's parameters.
+        ``"corr_<grouping>"``, and the likelihood's parameters, or ``"Intercept_<parameter>"`` and
+        ``"beta_<parameter>"`` of those with a formula of their own.
     """
     texts = prior_texts_of(fit)
     facts, posterior = fit.facts, fit.posterior
@@ -70,12 +72,38 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
             corr = _values(fit, f"corr_{grouping.identifier}")
             # The determinant of a block-diagonal matrix is the product over its blocks.
             found[key] = (eta - 1) * np.linalg.slogdet(corr)[1]
-    for parameter in fit.spec.family_record.parameters:
+    for part in facts.parts:
+        found |= _part_densities(fit, part, texts)
+    for parameter in fit.spec.scalar_parameters:
         values = _values(fit, parameter.name)
         if parameter.name == "cutpoints":
             values = values - shift[..., None]
         density = _density(texts[parameter.name], parameter.support, values)
         found[parameter.name] = density.reshape(*shift.shape, -1).sum(axis=-1)
+    return found
+
+
+def _part_densities(fit: Fit, part: PartFacts, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return the densities of a part's intercept (at the mean of its predictors) and slopes."""
+    found: dict[str, np.ndarray] = {}
+    name = f"beta_{part.parameter}"
+    if not part.coefficients:
+        return found
+    beta = _values(fit, name)
+    intercept = f"Intercept_{part.parameter}"
+    if intercept in texts:
+        found[intercept] = _density(
+            texts[intercept], "real", beta @ np.array(part.coefficient_means)
+        )
+    slopes = [number for number, label in enumerate(part.coefficients) if label != "Intercept"]
+    if slopes:
+        found[name] = np.sum(
+            [
+                _density(texts[f"{name}[{part.coefficients[number]}]"], "real", beta[..., number])
+                for number in slopes
+            ],
+            axis=0,
+        )
     return found
 
 

@@ -218,14 +218,14 @@ def _prior_words(fit: Fit, parameter: str, strongest: str) -> tuple[str, str]:
     key = strongest if strongest in texts else parameter
     if key not in texts or not key.startswith(strongest):
         # Several priors together, none of them the parameter's own.
-        what = "the coefficients" if strongest == "beta" else strongest
+        what = "the coefficients" if strongest.startswith("beta") else strongest
         return f"the priors of {what}", f"wider priors of {what}"
     support: Support = "real"
     if strongest.startswith("corr_"):
         support = "correlation"
     elif strongest.startswith("sd_"):
         support = "positive"
-    for item in fit.spec.family_record.parameters:
+    for item in fit.spec.scalar_parameters:
         if item.name == strongest:
             support = item.support
     wider = widened_prior(texts[key], support)

@@ -9,6 +9,7 @@ from bayesml.errors import FitError
 from bayesml.posterior.components import variance_components
 from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.likelihood_fits import maximise
+from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.summaries import interval_words, summary
 from bayesml.records.fits import Fit
@@ -55,6 +56,7 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
             f"{fit.facts.link}. Use bml.summary(fit)."
         )
     require_independent_residuals(fit.spec, "compare_reml", "Use bml.summary(fit).")
+    require_one_predictor(fit.facts, "bml.compare_reml", "Use bml.summary(fit).")
     found = maximise(
         _arrays_of(fit),
         True,

@@ -12,6 +12,7 @@ from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
 from bayesml.posterior.linear_predictors import covariance_root, flat_draws
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
+from bayesml.quantities.response_means import response_mean
 from bayesml.records.fits import Fit
 
 SAME, NEW = "same", "new"
@@ -33,12 +34,15 @@ class ChosenDraws:
         Random effects by the grouping's identifier.
     roots : mapping of str to array, shape (draws, terms, terms)
         S with S S' = Sigma, by the grouping's identifier.
+    part_betas : mapping of str to array, shape (draws, coefficients)
+        Coefficients of the parameters that have a linear predictor of their own.
     """
 
     beta: np.ndarray
     parameters: Mapping[str, np.ndarray]
     effects: Mapping[str, np.ndarray]
     roots: Mapping[str, np.ndarray]
+    part_betas: Mapping[str, np.ndarray]
 
     @property
     def number(self) -> int:
@@ -52,6 +56,7 @@ class ChosenDraws:
             {name: value[chosen] for name, value in self.parameters.items()},
             {name: value[chosen] for name, value in self.effects.items()},
             {name: value[chosen] for name, value in self.roots.items()},
+            {name: value[chosen] for name, value in self.part_betas.items()},
         )
 
 
@@ -134,7 +139,7 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
     chosen = chosen_places(fit.draws_made, most)
     groupings = [item.identifier for item in fit.facts.groupings]
     beta = flat_draws(fit, "beta") if "beta" in fit.posterior else np.empty((fit.draws_made, 0))
-    names = [item.name for item in fit.spec.family_record.parameters]
+    names = [item.name for item in fit.spec.scalar_parameters]
     record = residual_record(fit.spec)
     names += [record.parameter] if record is not None else []
     return ChosenDraws(
@@ -142,6 +147,12 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
         {name: flat_draws(fit, name)[chosen] for name in names},
         {name: flat_draws(fit, f"u_{name}")[chosen] for name in groupings},
         {name: covariance_root(fit, name)[chosen] for name in groupings},
+        {
+            part.parameter: flat_draws(fit, f"beta_{part.parameter}")[chosen]
+            if part.coefficients
+            else np.empty((len(chosen), 0))
+            for part in fit.facts.parts
+        },
     )
 
 
@@ -218,18 +229,34 @@ def with_new_effects(
     return replace(draws, effects=effects)
 
 
-def predictors_of(checked: CheckedRows, draws: ChosenDraws, *, effects: bool = True) -> np.ndarray:
-    """Return the linear predictor of every row, shape (draws, rows), with or without effects."""
+def predictors_of(
+    checked: CheckedRows, draws: ChosenDraws, *, effects: bool = True, predictor: str = ""
+) -> np.ndarray:
+    """Return a linear predictor of every row, shape (draws, rows), with or without effects."""
     rows = checked.rows
-    eta = draws.beta @ rows.predictors.T + rows.offset
+    if predictor:
+        eta = draws.part_betas[predictor] @ rows.parts[predictor].T
+    else:
+        eta = draws.beta @ rows.predictors.T + rows.offset
     for part in rows.groupings if effects else ():
         index = part.index.reshape(len(rows.outcome), -1)
         values = draws.effects[part.facts.identifier]
         for slot in range(index.shape[1]):
-            for term, z in enumerate(part.terms.T):
+            for term in part.facts.places(predictor):
+                z = part.terms[:, term]
                 share = z if part.weights is None else z * part.weights[:, slot]
                 eta += share * values[:, index[:, slot], term]
     return eta
+
+
+def row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.ndarray]:
+    """Return the likelihood's parameters, each an array that broadcasts to (draws, rows, ...)."""
+    # One more axis than the draws: the rows.
+    found = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
+    for part in checked.fit.facts.parts:
+        own = predictors_of(checked, draws, predictor=part.parameter)
+        found[part.parameter] = response_mean(part.link, own)
+    return found
 
 
 def simulated_outcomes(
@@ -244,8 +271,7 @@ def simulated_outcomes(
         return eta + draw_residuals(residuals, rng).T
     spec, trials = checked.fit.spec, checked.rows.trials
     family, link = spec.family_record, spec.link_record
-    # One more axis than the draws: the rows.
-    parameters = _row_parameters(checked, draws)
+    parameters = row_parameters(checked, draws)
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)
     drawn = family.simulate(
@@ -285,7 +311,7 @@ def outcome_moments(
         # As far as the families' simulators go.
         mean = np.minimum(link.inverse(eta), 1e18)
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
-    parameters = _row_parameters(checked, draws)
+    parameters = row_parameters(checked, draws)
     variance = family.variance(mean, parameters, trials)
     return mean * family.mean_factor(parameters), np.sqrt(variance)
 

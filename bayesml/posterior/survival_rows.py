@@ -17,6 +17,7 @@ from bayesml.posterior.prediction_rows import (
     checked_groups,
     new_rows,
 )
+from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.quantities.survival_probabilities import mean_over_normal
 from bayesml.records.fits import Fit
 from bayesml.specs.censoring import Durations
@@ -60,8 +61,9 @@ def require_durations(fit: Fit, call: str) -> Durations:
     Raises
     ------
     FitError
-        It says nothing.
+        It says nothing, or a parameter of the likelihood depends on the row.
     """
+    require_one_predictor(fit.facts, call, "Use bml.predict(fit, kind='outcome').")
     durations = fit.spec.family_record.durations
     if durations is None:
         names = [name for name, family in FAMILIES.items() if family.durations is not None]

@@ -172,14 +172,27 @@ def group_coefficients(
     >>> bml.group_coefficients(fit, "school", term="standLRT")  # doctest: +SKIP
     """
     effects = unit_draws(fit, grouping, term)
-    labels = fit.facts.coefficients
-    places = [coefficient_place(label, labels) for label in effects.terms]
-    shift = np.zeros((*effects.values.shape[:2], len(places)))
-    if "beta" in fit.posterior:
-        beta = fit.coefficient_draws
-        for column, place in enumerate(places):
-            if place is not None:
-                shift[:, :, column] = beta[:, :, place]
+    predictors = dict(
+        zip(
+            effects.grouping.terms,
+            effects.grouping.predictors or ("",) * len(effects.grouping.terms),
+            strict=True,
+        )
+    )
+    coefficients = {"": fit.facts.coefficients} | {
+        part.parameter: part.coefficients for part in fit.facts.parts
+    }
+    places = []
+    shift = np.zeros((*effects.values.shape[:2], len(effects.terms)))
+    for column, label in enumerate(effects.terms):
+        predictor = predictors[label]
+        place = coefficient_place(label.removeprefix(f"{predictor}:"), coefficients[predictor])
+        places.append(place)
+        if place is not None:
+            beta = fit.coefficient_draws
+            if predictor:
+                beta = fit.posterior[f"beta_{predictor}"].transpose("chain", "draw", ...).values
+            shift[:, :, column] = beta[:, :, place]
     if draws:
         values = effects.values + shift[:, :, None]
         return as_unit_array(fit, effects, values, "group_coefficients")

@@ -20,6 +20,7 @@ from bayesml.quantities.partition import (
 )
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
+from bayesml.specs.links import LINKS
 
 At = Mapping[str, object]
 
@@ -77,7 +78,7 @@ def variance_shares(
         The model has no grouping, or `at` or `scale` cannot be used with it.
     """
     facts = fit.facts
-    if not facts.groupings:
+    if not facts.main_groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
     if not facts.outcomes:
         return _shares(fit, at, scale, memberships, None)
@@ -97,6 +98,7 @@ def _shares(
 ) -> Shares:
     """Return the partition of one outcome's variance, that of the only one where it is None."""
     facts, spec = fit.facts, fit.spec
+    groupings = facts.main_groupings
     family, link = spec.family_record, spec.link_record
     record = residual_record(spec)
     if record is not None and record.by_occasion and outcome is None:
@@ -110,10 +112,13 @@ def _shares(
     if scale not in SCALES:
         raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
     on_response = scale == "response" and latent
-    point = evaluation_point(fit, at, fixed=counts or on_response, outcome=outcome)
+    modelled = bool(family.level1) and not spec.level1
+    point = evaluation_point(
+        fit, at, fixed=counts or on_response, outcome=outcome, parts=bool(facts.parts)
+    )
     between = between_variances(fit, point)
     containing = np.array(
-        [[outer.name in inner.within for outer in facts.groupings] for inner in facts.groupings]
+        [[outer.name in inner.within for outer in groupings] for inner in groupings]
     )
     chain = containing | containing.T | np.eye(len(containing), dtype=bool)
     attrs: dict[Hashable, Any] = {
@@ -121,8 +126,8 @@ def _shares(
         "at": dict(point.at),
     }
     cases: dict[str, tuple[str, ...]] = {}
-    if any(item.multiple for item in facts.groupings):
-        squared = np.array([item.squared_weights for item in facts.groupings])
+    if any(item.multiple for item in groupings):
+        squared = np.array([item.squared_weights for item in groupings])
         weights = [np.ones(len(squared)) if kind == WHOLE else squared for kind in memberships]
         if len(memberships) > 1:
             cases["membership"] = tuple(memberships)
@@ -135,7 +140,10 @@ def _shares(
             eta = eta[..., None]
         if counts:
             found = log_link_partition(
-                between, eta, containing, *_variance_of_mean(fit, "membership" in cases, outcome)
+                between,
+                eta,
+                containing,
+                *_variance_of_mean(fit, point, "membership" in cases, outcome),
             )
         else:
             if "cutpoints" in fit.posterior:
@@ -157,8 +165,14 @@ def _shares(
     elif latent:
         found = linear_partition(between, float(spec.latent_variance or 0), containing)
     elif family.level1:
-        parameters = parameter_draws_of(fit, outcome)
+        parameters = parameter_draws_of(fit, point, outcome)
         level1 = family.variance(np.zeros(between.shape[:2]), parameters, np.ones(1))
+        if modelled:
+            attrs["level1"] = (
+                f"mean over the units of {family.level1}^2 at these covariates"
+                if any(item.places(family.level1) for item in facts.groupings)
+                else f"{family.level1}^2 at these covariates"
+            )
         found = linear_partition(
             between, level1[..., None] if "membership" in cases else level1, containing
         )
@@ -170,32 +184,54 @@ def _shares(
     return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
 
 
-def parameter_draws_of(fit: Fit, outcome: int | None = None) -> dict[str, np.ndarray]:
-    """Return the draws of the likelihood's scalar parameters, shape (chains, draws).
+def parameter_draws_of(
+    fit: Fit, point: EvaluationPoint | None = None, outcome: int | None = None
+) -> dict[str, np.ndarray]:
+    """Return the draws of the likelihood's parameters that are numbers, shape (chains, draws).
 
-    Where there are several outcomes, those of the outcome of this number.
+    Parameters
+    ----------
+    fit : Fit
+    point : EvaluationPoint or None
+        Where parameters with a formula of their own stand; they are left out without it. The
+        level-1 SD is then the root of the mean of its square over the units, exp(eta + v) with
+        log sigma = eta + N(0, v); effects on other parameters are 0.
+    outcome : int or None
+        Number of the outcome, where there are several.
     """
     if outcome is not None:
         return {
-            item.name: fit.posterior[item.name].transpose("chain", "draw", ...).values[..., outcome]
+            item.name: _values(fit, item.name)[..., outcome]
             for item in fit.spec.family_record.parameters
         }
-    return {
-        item.name: fit.posterior[item.name].transpose("chain", "draw").values
-        for item in fit.spec.family_record.parameters
+    found = {
+        item.name: _values(fit, item.name)
+        for item in fit.spec.scalar_parameters
         if fit.posterior[item.name].ndim == 2
     }
+    if point is None:
+        return found
+    for part in fit.facts.parts:
+        name = part.parameter
+        eta = np.zeros((fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]))
+        if part.coefficients:
+            eta += _values(fit, f"beta_{name}") @ point.parts[name]
+        for item in fit.facts.groupings:
+            if name == fit.spec.family_record.level1 and item.places(name):
+                eta += varying_variance(*_sd_and_corr(fit, item), point.part_terms[name][item.name])
+        found[name] = LINKS[part.link].inverse(eta)
+    return found
 
 
 def _variance_of_mean(
-    fit: Fit, extended: bool, outcome: int | None
+    fit: Fit, point: EvaluationPoint, extended: bool, outcome: int | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return a and b of the variance a m + b m^2 of an outcome, and its mean over m.
 
     All families with log link have such a variance: two values of m give a and b.
     """
     family = fit.spec.family_record
-    draws = parameter_draws_of(fit, outcome)
+    draws = parameter_draws_of(fit, point, outcome)
     if extended:
         draws = {name: values[..., None] for name, values in draws.items()}
     require_finite_variance(fit)
@@ -232,10 +268,17 @@ def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]
     FitError
         There is no such grouping, or none at all.
     """
-    groupings = fit.facts.groupings
+    groupings = fit.facts.main_groupings
     names = [item.name for item in groupings]
     if not names:
         raise FitError("This model has no grouping, so nothing varies over units. Add one.")
+    known = fit.facts.grouping(grouping) if grouping is not None else None
+    if known is not None and grouping not in names:
+        raise FitError(
+            f"Only {' and '.join(dict.fromkeys(known.predictors))} varies over "
+            f"{quoted(known.name)}, which has no share of the variance between units. Use "
+            "bml.variance_components(fit)."
+        )
     if grouping is not None and grouping not in names:
         raise FitError(
             f"{quoted(grouping)} is not a grouping of this model. {did_you_mean(grouping, names)}"
@@ -244,14 +287,18 @@ def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]
 
 
 def between_variances(fit: Fit, point: EvaluationPoint) -> np.ndarray:
-    """Return z' Sigma z of every grouping, shape (chains, draws, groupings)."""
+    """Return z' Sigma z of every grouping that has main terms, shape (chains, draws, groupings)."""
     return np.stack(
         [
             varying_variance(*_sd_and_corr(fit, item), point.terms[item.name])
-            for item in fit.facts.groupings
+            for item in fit.facts.main_groupings
         ],
         axis=-1,
     )
+
+
+def _values(fit: Fit, name: str) -> np.ndarray:
+    return np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
 
 
 def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:

@@ -69,3 +69,22 @@ def lkj_marginal(eta: float, size: int) -> stats.rv_continuous:
     """
     shape = eta + (size - 2) / 2
     return stats.beta(shape, shape, loc=-1, scale=2)
+
+
+def covariance_factor(sd: np.ndarray, corr: np.ndarray | None) -> np.ndarray:
+    """Return L with L L' = diag(sd) R diag(sd), also where R is singular up to rounding.
+
+    Parameters
+    ----------
+    sd : array, shape (draws, terms)
+    corr : array, shape (draws, terms, terms), or None
+
+    Returns
+    -------
+    array, shape (draws, terms, terms)
+    """
+    if corr is None:
+        return sd[:, :, None] * np.eye(sd.shape[1])
+    values, vectors = np.linalg.eigh(corr)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    return sd[:, :, None] * root

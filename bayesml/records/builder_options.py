@@ -59,6 +59,8 @@ class Options(TypedDict, total=False):
         or ``"unstructured(occasion, unit)"``; default "iid", independent.
     residual_correlation : bool
         Whether the residuals of several Gaussian outcomes of one row are correlated; default True.
+    distributional : mapping of str to str
+        Formulas of further parameters of the likelihood: ``{"sigma": "~ x + (1 | school)"}``.
     """
 
     family: str
@@ -74,6 +76,7 @@ class Options(TypedDict, total=False):
     parametrisation: Parametrisation | Mapping[str, Parametrisation]
     residual: str
     residual_correlation: bool
+    distributional: Mapping[str, str]
 
 
 # What an option may be, and how a message says so.
@@ -86,6 +89,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "categories": ((Iterable,), "a list of categories, lowest first"),
     "priors": ((Mapping, str), "a mapping such as {'sd_school': 'HalfNormal(0.5)'}, or 'mlwin'"),
     "baseline": ((Mapping,), "a mapping such as {'sex': 'male'}"),
+    "distributional": ((Mapping,), "a mapping such as {'sigma': '~ x + (1 | school)'}"),
     "parametrisation": ((str, Mapping), "'auto', 'centred' and the like, or a mapping by grouping"),
     "residual": ((str,), "a text such as 'ar1(time, unit)', or 'iid'"),
 }
@@ -131,6 +135,9 @@ def build_model(
         residual=_residual(given),
         member=member,
         residual_correlation=given.get("residual_correlation", True),
+        distributional=tuple(
+            (str(key), value) for key, value in given.get("distributional", {}).items()
+        ),
     )
     return announced(make_model(spec, frame, tuple(notes)))
 
@@ -201,7 +208,8 @@ def _priors(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         if priors != "mlwin":
             raise SpecError(f"priors is {quoted(priors)}. Give {_KINDS['priors'][1]}.")
         priors = {"sd": "mlwin"}
-        if options.get("family", "gaussian") == "gaussian":
+        plain = "sigma" not in options.get("distributional", {})
+        if plain and options.get("family", "gaussian") == "gaussian":
             priors["sigma"] = "mlwin"
     return tuple(sorted((str(key), value) for key, value in priors.items()))
 

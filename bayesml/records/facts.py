@@ -9,6 +9,7 @@ import numpy as np
 
 from bayesml.design.matrices import Coding
 from bayesml.design.resolving import Design, VaryingPart
+from bayesml.design.stored_designs import design_matrices
 from bayesml.specs.censoring import CENSORING, ENTRY, INTERVAL, LEFT, RIGHT
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
@@ -41,6 +42,9 @@ class GroupingFacts:
         Multiple membership; centred parametrisation.
     reason : str
         Why this parametrisation.
+    predictors : tuple of str
+        Linear predictor of each term: empty for the main one, else the parameter; no entries where
+        all are the main one's.
     """
 
     name: str
@@ -56,11 +60,37 @@ class GroupingFacts:
     multiple: bool
     centred: bool
     reason: str
+    predictors: tuple[str, ...] = ()
+
+    def places(self, predictor: str = "") -> list[int]:
+        """Return the positions of the terms that enter a linear predictor."""
+        of_terms = self.predictors or ("",) * len(self.terms)
+        return [place for place, name in enumerate(of_terms) if name == predictor]
 
     @property
     def correlated(self) -> bool:
         """Whether the posterior holds correlations of this grouping."""
         return max(self.blocks) > 1
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """The linear predictor of a parameter of the likelihood, as a fit knows it.
+
+    Parameters
+    ----------
+    parameter, link : str
+        Such as ``"sigma"``, on the scale of ``"log"``.
+    coefficients : tuple of str
+        Labels of its fixed part.
+    coefficient_means : tuple of float
+        Mean of each column of its X over the rows.
+    """
+
+    parameter: str
+    link: str
+    coefficients: tuple[str, ...]
+    coefficient_means: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -110,6 +140,8 @@ class ModelFacts:
         Name of their dim.
     stacked : bool
         Whether a row of the table was made a row for each outcome.
+    parts : tuple of PartFacts
+        Parameters of the likelihood with a linear predictor of their own.
     """
 
     formula: str
@@ -138,6 +170,7 @@ class ModelFacts:
     outcome_column: str = ""
     outcome_dim: str = ""
     stacked: bool = False
+    parts: tuple[PartFacts, ...] = ()
 
     def to_json(self) -> str:
         """Return the facts as JSON text."""
@@ -148,7 +181,13 @@ class ModelFacts:
         """Return the facts that `to_json` wrote."""
         entries = _tuples(json.loads(text))
         entries["groupings"] = tuple(GroupingFacts(**item) for item in entries["groupings"])
+        entries["parts"] = tuple(PartFacts(**item) for item in entries.get("parts", ()))
         return cls(**entries)
+
+    @property
+    def main_groupings(self) -> tuple[GroupingFacts, ...]:
+        """The groupings over which something of the main linear predictor varies."""
+        return tuple(item for item in self.groupings if item.places())
 
     def grouping(self, name: str) -> GroupingFacts | None:
         """Return the grouping of this name, or None."""
@@ -199,6 +238,15 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
         outcome_column=spec.outcome_column,
         outcome_dim=resolved.outcome_dim if resolved.outcomes else "",
         stacked=bool(spec.outcomes),
+        parts=tuple(
+            PartFacts(
+                part.parameter,
+                part.link,
+                part.coefficients,
+                tuple(float(mean) for mean in design.parts[part.parameter].values.mean(axis=0)),
+            )
+            for part in resolved.parts
+        ),
     )
 
 
@@ -241,6 +289,7 @@ def _grouping_facts(grouping: ResolvedGrouping, part: VaryingPart, design: Desig
         multiple=grouping.multiple,
         centred=grouping.centred,
         reason=grouping.reason,
+        predictors=grouping.predictors,
     )
 
 
@@ -254,8 +303,7 @@ def _contains(outer: VaryingPart, inner: VaryingPart) -> bool:
 
 
 def _codings(design: Design) -> list[Coding]:
-    matrices = [design.fixed, *(matrix for part in design.varying for matrix in part.matrices)]
-    return [coding for matrix in matrices for coding in matrix.codings]
+    return [coding for matrix in design_matrices(design) for coding in matrix.codings]
 
 
 def _covariate_means(design: Design) -> dict[str, float]:
@@ -294,9 +342,14 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
     for label, prior in zip(slopes, resolved.slope_priors, strict=True):
         rows.append(row(f"beta[{label}]", prior.text, "beta"))
     for grouping in resolved.groupings:
-        for term, prior in zip(grouping.terms, grouping.sd_priors, strict=True):
+        predictors = grouping.predictors or ("",) * len(grouping.terms)
+        for place, (term, prior) in enumerate(zip(grouping.terms, grouping.sd_priors, strict=True)):
             key = f"sd_{grouping.name}"
-            rows.append(row(f"{key}[{term}]", prior.text, key, "sd"))
+            predictor = predictors[place]
+            general = () if predictor and "" in predictors else (key,)
+            rows.append(
+                row(f"{key}[{term}]", prior.text, *general, *(() if predictor else ("sd",)))
+            )
         if grouping.correlated:
             rows.append(row(f"corr_{grouping.name}", f"LKJ({grouping.eta:g})"))
     for name, prior in resolved.parameter_priors.items():
@@ -312,6 +365,12 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
     for name, priors in resolved.outcome_parameter_priors.items():
         for outcome, prior in zip(resolved.outcomes, priors, strict=True):
             rows.append(row(f"{name}[{outcome}]", prior.text, name))
+    for part in resolved.parts:
+        name = part.parameter
+        if part.intercept_prior is not None:
+            rows.append(row(f"Intercept_{name}", part.intercept_prior.text))
+        for label, prior in zip(part.slopes, part.slope_priors, strict=True):
+            rows.append(row(f"beta_{name}[{label}]", prior.text, f"beta_{name}"))
     return rows
 
 

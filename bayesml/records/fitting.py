@@ -204,6 +204,8 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
         dim = model.resolved.outcome_dim
         dims["beta"] = (dim, "coef")
         dims |= dict.fromkeys(model.resolved.outcome_parameter_priors, (dim,))
+    for part in model.resolved.parts:
+        dims[f"beta_{part.parameter}"] = (f"coef_{part.parameter}",)
     return {name: dims.get(name, ()) for name in model.resolved.posterior_names}
 
 
@@ -243,16 +245,24 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
     elif model.resolved.coefficients:
         constant["x"] = (("obs", "coef"), model.design.fixed.values)
         rows = rows | {"coef": _labels(model, "coef")}
+    for part in model.resolved.parts:
+        if part.coefficients:
+            name = f"coef_{part.parameter}"
+            constant[f"x_{part.parameter}"] = (
+                ("obs", name),
+                model.design.parts[part.parameter].values,
+            )
+            rows = rows | {name: _labels(model, name)}
     for name in ("offset", "trials", *model.resolved.bounds):
         if name in model.data:
             constant[name] = ("obs", model.data[name])
-    for grouping, part in zip(model.resolved.groupings, model.design.varying, strict=True):
+    for grouping, varying in zip(model.resolved.groupings, model.design.varying, strict=True):
         name = grouping.identifier
         dims = ("obs", f"{name}_slot") if grouping.multiple else ("obs",)
-        constant[f"unit_{name}"] = (dims, np.asarray(part.units.index))
-        constant[f"terms_{name}"] = (("obs", f"{name}_term"), part.terms)
-        if part.units.weights is not None:
-            constant[f"weight_{name}"] = (dims, part.units.weights)
+        constant[f"unit_{name}"] = (dims, np.asarray(varying.units.index))
+        constant[f"terms_{name}"] = (("obs", f"{name}_term"), varying.terms)
+        if varying.units.weights is not None:
+            constant[f"weight_{name}"] = (dims, varying.units.weights)
     if model.design.residual is not None:
         residual = model.design.residual
         labels = json.dumps(residual.unit_keys(model.design.rows.frame), ensure_ascii=False)

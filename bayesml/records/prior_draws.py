@@ -11,6 +11,7 @@ from bayesml.quantities.correlation_matrices import draw_lkj
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.records.modelling import Model
 from bayesml.specs.distributions import Prior
+from bayesml.specs.links import LINKS
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
 
 if TYPE_CHECKING:
@@ -63,16 +64,12 @@ def prior_predictive(model: Model, draws: int = 500, seed: int | None = None) ->
         seed = secrets.randbelow(2**31)
     rng = np.random.default_rng(int(seed))
     parameters = parameter_draws(model.resolved, rng, draws)
-    if model.resolved.outcomes:
-        means = model.data.get("x_mean", np.zeros((len(model.resolved.outcomes), 0)))
-    else:
-        means = model.design.fixed.values[:, int(model.resolved.intercept) :].mean(axis=0)
-    reported = _on_users_scale(model.resolved, parameters, means)
+    reported = _on_users_scale(model, parameters)
     for grouping in model.resolved.groupings:
         reported[f"u_{grouping.identifier}"] = _effects(grouping, parameters, rng)
     outcome = np.empty((draws, len(model.data["y"])), dtype=model.data["y"].dtype)
-    for block, eta in _linear_predictors(model, parameters, reported):
-        outcome[block] = _outcomes(model, eta, parameters, block, rng)
+    for block in _blocks(model, draws):
+        outcome[block] = _outcomes(model, parameters, reported, block, rng)
 
     dims = posterior_dims(model)
     coords: dict[str, Any] = {"chain": [0], "draw": np.arange(draws)}
@@ -118,7 +115,8 @@ def parameter_draws(
     dict of str to array, shape (draws, ...)
         ``intercept`` (at the mean of the predictors), ``slopes``, ``sd_<grouping>``, the Cholesky
         factor ``chol_<grouping>`` of the correlations where there are any, and the likelihood's
-        parameters; cutpoints in order, at the mean of the predictors.
+        parameters; cutpoints in order, at the mean of the predictors. Of a parameter with a
+        linear predictor: ``intercept_<parameter>`` and ``slopes_<parameter>``.
     """
     found: dict[str, np.ndarray] = {}
     if resolved.intercept_prior is not None:
@@ -132,6 +130,10 @@ def parameter_draws(
         found[f"sd_{name}"] = np.minimum(sd, _LARGEST)
         if grouping.correlated:
             found[f"chol_{name}"] = _correlation_factor(grouping, rng, draws)
+    for part in resolved.parts:
+        if part.intercept_prior is not None:
+            found[f"intercept_{part.parameter}"] = _draw(part.intercept_prior, rng, draws)
+        found[f"slopes_{part.parameter}"] = _columns(part.slope_priors, rng, draws)
     for name, prior in resolved.parameter_priors.items():
         if name == "cutpoints":
             # Ordered variables with one prior are the order statistics of independent draws.
@@ -187,10 +189,10 @@ def _correlation_factor(
     return factor
 
 
-def _on_users_scale(
-    resolved: ResolvedSpec, parameters: Mapping[str, np.ndarray], means: np.ndarray
-) -> dict[str, np.ndarray]:
+def _on_users_scale(model: Model, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return what the posterior reports, but for the random effects."""
+    resolved = model.resolved
+    means = model.design.fixed.values[:, int(resolved.intercept) :].mean(axis=0)
     slopes = parameters["slopes"]
     if resolved.outcomes:
         return _outcomes_on_users_scale(resolved, parameters, means)
@@ -203,6 +205,14 @@ def _on_users_scale(
         reported["beta"] = slopes
     if "cutpoints" in parameters:
         reported["cutpoints"] = parameters["cutpoints"] + shift[:, None]
+    for part in resolved.parts:
+        slopes = parameters[f"slopes_{part.parameter}"]
+        beta = slopes
+        if part.intercept:
+            x = model.design.parts[part.parameter].values[:, 1:]
+            at_mean = parameters[f"intercept_{part.parameter}"]
+            beta = np.column_stack([at_mean - slopes @ x.mean(axis=0), slopes])
+        reported[f"beta_{part.parameter}"] = beta
     return reported | _correlations(resolved, parameters)
 
 
@@ -242,43 +252,56 @@ def _effects(
     return effects
 
 
-def _linear_predictors(
-    model: Model, parameters: Mapping[str, np.ndarray], reported: Mapping[str, np.ndarray]
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield blocks of draws of the linear predictor, shape (block, rows), at centred X."""
-    resolved, data = model.resolved, model.data
-    draws, rows = len(parameters["slopes"]), len(data["y"])
-    x = data.get("x_centred", data.get("x"))
+def _blocks(model: Model, draws: int) -> Iterator[slice]:
+    """Yield draws a few at a time, so that draws by rows stay in bounds."""
+    rows = len(model.data["y"])
     slots = max([1, *(np.size(part.units.index) // rows for part in model.design.varying)])
     size = max(1, _BLOCK // (rows * slots))
     for start in range(0, draws, size):
-        block = slice(start, min(start + size, draws))
-        eta = np.zeros((block.stop - start, rows))
-        if resolved.outcomes:
-            eta += reported["beta"][block].reshape(len(eta), -1) @ model.design.fixed.values.T
-        elif resolved.intercept:
-            eta += parameters["intercept"][block, None]
-        if x is not None and not resolved.outcomes:
-            eta += parameters["slopes"][block] @ x.T
-        if "offset" in data:
-            eta += data["offset"]
-        for grouping, part in zip(resolved.groupings, model.design.varying, strict=True):
-            effects = reported[f"u_{grouping.identifier}"][block]
-            for term, z in enumerate(part.terms.T):
-                shared = effects[:, part.units.index, term]
-                if part.units.weights is not None:
-                    shared = (shared * part.units.weights).sum(axis=-1)
-                eta += z * shared
-        yield block, eta
+        yield slice(start, min(start + size, draws))
+
+
+def _linear_predictor(
+    model: Model,
+    parameters: Mapping[str, np.ndarray],
+    reported: Mapping[str, np.ndarray],
+    block: slice,
+    predictor: str = "",
+) -> np.ndarray:
+    """Return a block of draws of a linear predictor, shape (block, rows), at centred X."""
+    suffix = f"_{predictor}" if predictor else ""
+    data = model.data
+    slopes = parameters[f"slopes{suffix}"][block]
+    eta = np.zeros((len(slopes), len(data["y"])))
+    if model.resolved.outcomes:
+        eta += reported["beta"][block].reshape(len(eta), -1) @ model.design.fixed.values.T
+    elif f"intercept{suffix}" in parameters:
+        eta += parameters[f"intercept{suffix}"][block, None]
+    x = data.get(f"x{suffix}_centred", data.get(f"x{suffix}"))
+    if x is not None and not model.resolved.outcomes:
+        eta += slopes @ x.T
+    if "offset" in data and not predictor:
+        eta += data["offset"]
+    for grouping, part in zip(model.resolved.groupings, model.design.varying, strict=True):
+        effects = reported[f"u_{grouping.identifier}"][block]
+        for term, z in enumerate(part.terms.T):
+            if part.predictors[term] != predictor:
+                continue
+            shared = effects[:, part.units.index, term]
+            if part.units.weights is not None:
+                shared = (shared * part.units.weights).sum(axis=-1)
+            eta += z * shared
+    return eta
 
 
 def _outcomes(
     model: Model,
-    eta: np.ndarray,
     parameters: Mapping[str, np.ndarray],
+    reported: Mapping[str, np.ndarray],
     block: slice,
     rng: np.random.Generator,
 ) -> np.ndarray:
+    eta = _linear_predictor(model, parameters, reported, block)
     if model.design.residual is not None:
         rows, residual = model.design.residual, model.resolved.residual
         assert residual is not None
@@ -294,11 +317,15 @@ def _outcomes(
     values: dict[str, Any] = {
         # One more axis than the draws: the rows.
         item.name: np.expand_dims(parameters[item.name][block], 1)
-        for item in family.parameters
+        for item in model.spec.scalar_parameters
     }
     if model.design.outcomes is not None:
         own = model.design.outcomes.number
         values = {name: value[:, 0][:, own] for name, value in values.items()}
+    for part in model.resolved.parts:
+        own = _linear_predictor(model, parameters, reported, block, part.parameter)
+        with np.errstate(over="ignore"):
+            values[part.parameter] = np.minimum(LINKS[part.link].inverse(own), _LARGEST)
     trials = np.asarray(model.data.get("trials", 1))
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)

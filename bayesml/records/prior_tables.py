@@ -8,10 +8,11 @@ import pandas as pd
 from bayesml.quantities.cluster_measures import median_ratio
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.quantities.partition import linear_partition, varying_variance
-from bayesml.records.facts import outcome_terms, prior_rows
+from bayesml.records.facts import GroupingFacts, outcome_terms, prior_rows
 from bayesml.records.modelling import Model
 from bayesml.records.prior_draws import parameter_draws
 from bayesml.specs.distributions import Prior
+from bayesml.specs.links import LINKS
 from bayesml.specs.resolved import ResolvedSpec
 
 PROB = 0.89
@@ -83,6 +84,11 @@ def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray
     for priors in resolved.outcome_parameter_priors.values():
         for prior in priors:
             yield _ppf(prior, tails)
+    for part in resolved.parts:
+        if part.intercept_prior is not None:
+            yield _ppf(part.intercept_prior, tails)
+        for prior in part.slope_priors:
+            yield _ppf(prior, tails)
 
 
 def _ppf(prior: Prior, tails: np.ndarray) -> np.ndarray:
@@ -94,9 +100,10 @@ def _ppf(prior: Prior, tails: np.ndarray) -> np.ndarray:
 def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the prior draws of what the priors imply for each grouping."""
     resolved = model.resolved
+    groupings = model.facts.main_groupings
     # Without groupings nothing has a share, and with an SD for each occasion it is not one share.
     by_occasion = resolved.residual is not None and resolved.residual.occasions
-    if not resolved.groupings or (by_occasion and not resolved.outcomes):
+    if not groupings or (by_occasion and not resolved.outcomes):
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
     if resolved.outcomes:
@@ -110,24 +117,22 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
             for name, values in _implied_at(model, own, rows):
                 yield f"{name} [{outcome}]", values
         return
-    yield from _implied_at(
-        model, draws, [np.array(item.term_means) for item in model.facts.groupings]
-    )
+    yield from _implied_at(model, draws, [_main_terms(item) for item in groupings])
 
 
 def _implied_at(
     model: Model, draws: dict[str, np.ndarray], rows: list[np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what the priors imply where the terms of each grouping have these values."""
-    resolved = model.resolved
+    groupings = model.facts.main_groupings
     between = np.column_stack(
         [
             _variance(draws, item.identifier, z) * item.squared_weights
-            for item, z in zip(model.facts.groupings, rows, strict=True)
+            for item, z in zip(groupings, rows, strict=True)
         ]
     )
-    names = [item.name for item in resolved.groupings]
-    level1 = level1_variance(resolved, draws)
+    names = [item.name for item in groupings]
+    level1 = level1_variance(model, draws)
     if level1 is None:
         ratios = median_ratio(between)
         yield from ((f"median rate ratio {name}", ratios[:, i]) for i, name in enumerate(names))
@@ -138,23 +143,42 @@ def _implied_at(
     yield from ((f"vpc {name}", shares[:, i]) for i, name in enumerate(names))
 
 
+def _main_terms(grouping: GroupingFacts) -> np.ndarray:
+    """Return the mean of each term; 0 of those that enter other linear predictors."""
+    main = grouping.places()
+    return np.array([m if i in main else 0.0 for i, m in enumerate(grouping.term_means)])
+
+
 def _variance(draws: dict[str, np.ndarray], name: str, z: np.ndarray) -> np.ndarray:
     factor = draws.get(f"chol_{name}")
     corr = None if factor is None else factor @ factor.swapaxes(1, 2)
     return varying_variance(draws[f"sd_{name}"], corr, z)
 
 
-def level1_variance(
-    resolved: ResolvedSpec, draws: dict[str, np.ndarray]
-) -> np.ndarray | float | None:
+def level1_variance(model: Model, draws: dict[str, np.ndarray]) -> np.ndarray | float | None:
     """Return the level-1 variance on the scale of the linear predictor, None where there is none.
 
     Parameters
     ----------
-    resolved : ResolvedSpec
+    model : Model
     draws : dict of str to array
         With the parameter that is the level-1 SD, where the family has one.
     """
-    if resolved.family.level1:
-        return resolved.family.variance(np.zeros(DRAWS), draws, np.ones(1))
-    return resolved.spec.latent_variance
+    family = model.resolved.family
+    if family.level1:
+        return family.variance(np.zeros(DRAWS), _at_mean(model, draws), np.ones(1))
+    return model.spec.latent_variance
+
+
+def _at_mean(model: Model, draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return draws with modelled parameters at the mean of their predictors, effects of 0."""
+    found = dict(draws)
+    for part in model.facts.parts:
+        name = part.parameter
+        eta = draws.get(f"intercept_{name}")
+        if eta is None:
+            eta = draws[f"slopes_{name}"] @ np.array(part.coefficient_means)
+        with np.errstate(over="ignore"):
+            # Squares of a very vague prior's draws would overflow.
+            found[name] = np.minimum(LINKS[part.link].inverse(eta), 1e140)
+    return found

@@ -43,7 +43,7 @@ def coefficients_of(fit: Fit) -> list[Quantity]:
 
 def spreads_of(fit: Fit) -> list[Quantity]:
     """Return the standard deviations: of every varying term, and of the rows."""
-    level1 = fit.spec.family_record.level1
+    level1 = fit.spec.level1
     variables = [f"sd_{grouping.identifier}" for grouping in fit.facts.groupings]
     return quantities_of(fit, [*variables, *([level1] if level1 else [])])
 

@@ -318,12 +318,13 @@ def _joined(groupings: list[Grouping], formula: str) -> tuple[Grouping, ...]:
             )
         if known.correlated != grouping.correlated:
             # One flag serves the grouping: an uncorrelated bar becomes blocks of one term each.
-            known, grouping = _split(known), _split(grouping)
+            known, grouping = split_terms(known), split_terms(grouping)
         joined[grouping.name] = replace(known, terms=(*known.terms, *grouping.terms))
     return tuple(joined.values())
 
 
-def _split(grouping: Grouping) -> Grouping:
+def split_terms(grouping: Grouping) -> Grouping:
+    """Return an uncorrelated grouping as blocks of one term each."""
     if grouping.correlated:
         return grouping
     blocks: list[str] = []

@@ -36,6 +36,10 @@ class Grouping:
     parametrisation : {"auto", "centred", "partly centred", "non-centred"}
         How the effects are sampled; "partly centred" is centred for the first term only, "auto"
         chooses from the data.
+    predictors : tuple of str
+        Linear predictor that each entry of `terms` belongs to: empty for the main one, else the
+        parameter's name. Written by a specification from its `distributional` formulas; empty
+        means the main one throughout.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class Grouping:
     absent: str | int | float | None = None
     normalise: bool = False
     parametrisation: Parametrisation = "auto"
+    predictors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -32,6 +32,7 @@ _SPEC_KEYS: dict[str, tuple[type, ...]] = {
     "residual": (dict,),
     "member": _STRING,
     "residual_correlation": (bool,),
+    "distributional": (dict,),
 }
 _GROUPING_KEYS: dict[str, tuple[type, ...]] = {
     "name": _STRING,
@@ -49,6 +50,8 @@ _RESIDUAL_KEYS: dict[str, tuple[type, ...]] = {
     "unit": (str, list),
     "time": _STRING,
 }
+# Keys that are tables of texts.
+_TABLES = ("priors", "baseline", "distributional")
 _TYPE_WORDS: dict[type, str] = {
     str: "a text",
     int: "a whole number",
@@ -97,7 +100,8 @@ def spec_to_toml(spec: ModelSpec) -> str:
         lines += ["", "[[groupings]]", *_grouping_lines(grouping)]
     if spec.residual is not None:
         lines += ["", "[residual]", *_residual_lines(spec.residual)]
-    for key, pairs in (("priors", spec.priors), ("baseline", spec.baseline)):
+    for key in _TABLES:
+        pairs = getattr(spec, key)
         if pairs:
             lines += ["", f"[{key}]", *(f"{_key(name)} = {_value(text)}" for name, text in pairs)]
     return "\n".join(lines) + "\n"
@@ -190,7 +194,7 @@ def spec_from_toml(text: str, where: str = "the TOML text") -> ModelSpec:
         values["categories"] = _items(values["categories"], _LABEL, f"{where}, key 'categories'")
     if "residual" in values:
         values["residual"] = _residual(values["residual"], f"{where}, [residual]")
-    for key in ("priors", "baseline"):
+    for key in _TABLES:
         if key in values:
             for name, item in values[key].items():
                 if not isinstance(item, str):

@@ -7,12 +7,19 @@ from functools import cached_property
 from bayesml.errors import SpecError, listed, quoted
 from bayesml.specs.duration_calls import DurationCall, read_durations
 from bayesml.specs.families import FAMILIES, family_named
-from bayesml.specs.family_records import Family
+from bayesml.specs.family_records import Family, Parameter
 from bayesml.specs.formulas import FormulaParts, parse_formula, parse_terms, terms_by
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
 from bayesml.specs.outcome_terms import OUTCOME, ROW, VALUE, outcomes_of
-from bayesml.specs.parsing import column_names, name_text, parse, quoted_text
+from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.predictors import (
+    bar_text,
+    joined_groupings,
+    part_formula,
+    part_text,
+    predicted_parameter,
+)
 from bayesml.specs.residual_structures import Residual
 
 STRUCTURES = (
@@ -59,6 +66,9 @@ class ModelSpec:
         residual SD of its own.
     residual_correlation : bool
         Whether the residuals of several Gaussian outcomes of one row are correlated.
+    distributional : tuple of (parameter, formula)
+        Parameters of the likelihood that have a linear predictor of their own, with its right-hand
+        side: ``("sigma", "~ x + (1 | school)")``.
 
     Raises
     ------
@@ -86,6 +96,7 @@ class ModelSpec:
     residual: Residual | None = None
     member: str | None = None
     residual_correlation: bool = True
+    distributional: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         record = family_named(self.family)
@@ -106,8 +117,26 @@ class ModelSpec:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise SpecError(f"Two groupings are named {listed(repeated)}. Rename one.")
+        if any(grouping.predictors for grouping in self.groupings):
+            raise SpecError(
+                "A grouping of a specification names predictors. Give the formulas of further "
+                "parameters as distributional=(('sigma', '~ x + (1 | school)'),)."
+            )
         self._check_family(record)
         self._check_outcomes(record)
+        object.__setattr__(self, "distributional", self._canonical_parts(record))
+        # Said here, so that no contradiction waits until the groupings are used.
+        _ = self.every_grouping
+
+    def _canonical_parts(self, record: Family) -> tuple[tuple[str, str], ...]:
+        for name, _ in self.distributional:
+            predicted_parameter(record, name)
+        given = {name: part_text(part_formula(name, text)) for name, text in self.distributional}
+        if len(given) < len(self.distributional):
+            raise SpecError("distributional names a parameter twice. Give it one formula.")
+        # In the order of the family's parameters, so that equal models are equal.
+        names = [parameter.name for parameter in record.parameters]
+        return tuple(sorted(given.items(), key=lambda item: names.index(item[0])))
 
     def _check_family(self, record: Family) -> None:
         belongs = (
@@ -145,6 +174,17 @@ class ModelSpec:
                 f"residual={quoted(self.residual.text)} belongs to the family 'gaussian', not to "
                 f"{quoted(self.family)}, which has no residuals that could be correlated. Leave it "
                 "out or change the family."
+            )
+        if self.distributional and (self.member is not None or self.outcomes):
+            raise SpecError(
+                "distributional is for one outcome without member=, and every outcome or member "
+                "already has a residual SD of its own. Leave one of the two out."
+            )
+        if self.residual is not None and self.distributional:
+            raise SpecError(
+                f"residual={quoted(self.residual.text)} takes one SD for all rows, and "
+                f"{quoted(self.distributional[0][0])} has a formula of its own. Leave one of the "
+                "two out."
             )
         if len(set(map(str, self.categories))) != len(self.categories):
             raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
@@ -251,6 +291,28 @@ class ModelSpec:
         """Text of the fixed part."""
         return self.parts.fixed
 
+    @cached_property
+    def part_formulas(self) -> Mapping[str, FormulaParts]:
+        """The parsed formulas of the parameters that have one, by parameter."""
+        return {name: part_formula(name, text) for name, text in self.distributional}
+
+    @cached_property
+    def every_grouping(self) -> tuple[Grouping, ...]:
+        """The groupings of all linear predictors, those of one name joined."""
+        return joined_groupings(self.groupings, self.part_formulas)
+
+    @property
+    def scalar_parameters(self) -> tuple[Parameter, ...]:
+        """The likelihood's parameters that have no linear predictor of their own."""
+        modelled = dict(self.distributional)
+        return tuple(item for item in self.family_record.parameters if item.name not in modelled)
+
+    @property
+    def level1(self) -> str:
+        """Name of the one level-1 SD; empty where there is none, or where it depends on the row."""
+        name = self.family_record.level1
+        return "" if name in dict(self.distributional) else name
+
     @property
     def family_record(self) -> Family:
         """The family's record."""
@@ -273,32 +335,14 @@ class ModelSpec:
 
     @property
     def text(self) -> str:
-        """The whole model in lme4 notation, with the structure of the residuals behind it."""
+        """The whole model in lme4 notation, further formulas and the residuals' structure behind.
+
+        Formulas of further parameters follow after semicolons.
+        """
         text = " + ".join([self.formula, *(bar_text(grouping) for grouping in self.groupings)])
+        text = "; ".join([text, *(f"{name} {formula}" for name, formula in self.distributional)])
         return text if self.residual is None else f"{text}, residual {self.residual.text}"
 
     def with_priors(self, priors: Mapping[str, str]) -> "ModelSpec":
         """Return the same model with these priors changed."""
         return replace(self, priors=tuple(sorted({**self.prior_texts, **priors}.items())))
-
-
-def bar_text(grouping: Grouping) -> str:
-    """Return a grouping in lme4 notation."""
-    if grouping.multiple:
-        inside = [name_text(member) for member in grouping.members]
-        if grouping.weights != "equal":
-            weights = ", ".join(name_text(column) for column in grouping.weights)
-            inside.append(f"weights=cbind({weights})")
-        if grouping.absent is not None:
-            absent = grouping.absent
-            shown = quoted_text(absent) if isinstance(absent, str) else repr(absent)
-            inside.append(f"absent={shown}")
-        if grouping.normalise:
-            inside.append("normalise=True")
-        if grouping.name != grouping.members[0]:
-            inside.append(f"name={quoted_text(grouping.name)}")
-        group = f"mm({', '.join(inside)})"
-    else:
-        group = ":".join(name_text(column) for column in grouping.columns)
-    bar = "|" if grouping.correlated else "||"
-    return " + ".join(f"({text.removeprefix('1 + ')} {bar} {group})" for text in grouping.terms)

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
+from bayesml.specs.families import FAMILIES
+
 LONGEST = 60
 
 # Names that variables, dims, data arrays and Python already bear in a generated source.
@@ -22,13 +24,30 @@ _RESERVED_WORDS = """
 # What the numbers of priors are called: `sigma_scale`, `slopes_location`.
 _PRIOR_NUMBERS = ("location", "scale", "alpha", "beta", "b", "lam", "lower", "upper", "nu")
 _WITH_PRIORS = ("intercept", "slopes", "sigma", "cutpoints", "shape", "phi")
+# Parameters that may have a linear predictor, and what that adds to a source.
+_PREDICTED = tuple(
+    sorted({item.name for family in FAMILIES.values() for item in family.parameters})
+)
+_PART_WITH_PRIORS = tuple(
+    f"{stem}_{name}" for stem in ("intercept", "slopes") for name in _PREDICTED
+)
+_PART_PREFIXES = ("beta_", "coef_", "predictor_", "eta_", "x_")
 
 RESERVED = frozenset(
     [
         *_RESERVED_WORDS.split(),
         "cutpoints_start",
         *(f"variance_{name}" for name in _WITH_PRIORS),
-        *(f"{name}_{number}" for name in _WITH_PRIORS for number in _PRIOR_NUMBERS),
+        *(
+            f"{name}_{number}"
+            for name in (*_WITH_PRIORS, *_PART_WITH_PRIORS)
+            for number in _PRIOR_NUMBERS
+        ),
+        *_PREDICTED,
+        *_PART_WITH_PRIORS,
+        *(f"{prefix}{name}" for prefix in _PART_PREFIXES for name in _PREDICTED),
+        *(f"x_{name}_{kind}" for name in _PREDICTED for kind in ("centred", "mean")),
+        *(f"intercept_{name}_at_mean" for name in _PREDICTED),
     ]
 )
 
@@ -72,6 +91,7 @@ def _grouping_names(name: str) -> set[str]:
         {name + suffix for suffix in _DIM_SUFFIXES}
         | {prefix + name for prefix in _PREFIXES}
         | {f"sd_{name}_{number}" for number in _PRIOR_NUMBERS}
+        | {f"terms_{name}_{predictor}" for predictor in _PREDICTED}
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Family
@@ -25,6 +26,31 @@ class Parent:
 
     identifier: str
     terms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Neighbouring terms of a grouping that enter one linear predictor.
+
+    Parameters
+    ----------
+    predictor : str
+        Empty for the main linear predictor, else the parameter's name.
+    start, stop : int
+        The first term, and the one after the last.
+    constant : bool
+        Whether it is one varying intercept, which needs no column of Z.
+    """
+
+    predictor: str
+    start: int
+    stop: int
+    constant: bool
+
+    @property
+    def suffix(self) -> str:
+        """What the names in the source end in: ``"_sigma"``, empty for the main one."""
+        return f"_{self.predictor}" if self.predictor else ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +87,9 @@ class ResolvedGrouping:
         Concentration of the LKJ prior of the correlations.
     reason : str
         Why this parametrisation was chosen.
+    predictors : tuple of str
+        Linear predictor of each term, empty for the main one; no entries where all are the main
+        one's.
     """
 
     name: str
@@ -76,6 +105,7 @@ class ResolvedGrouping:
     around: bool = False
     parents: tuple[Parent, ...] = ()
     reason: str = ""
+    predictors: tuple[str, ...] = ()
 
     @property
     def centred(self) -> bool:
@@ -93,9 +123,66 @@ class ResolvedGrouping:
         return max(self.blocks) > 1
 
     @property
-    def intercept_only(self) -> bool:
-        """Whether the only term is the intercept."""
-        return self.terms == ("Intercept",)
+    def feeds(self) -> tuple[Feed, ...]:
+        """The linear predictors that the terms enter, in the order of the terms."""
+        of_terms = self.predictors or ("",) * len(self.terms)
+        found: list[Feed] = []
+        start = 0
+        for predictor, several in groupby(of_terms):
+            stop = start + len(list(several))
+            constant = self.terms[start:stop] == (part_label(predictor, "Intercept"),)
+            found.append(Feed(predictor, start, stop, constant))
+            start = stop
+        return tuple(found)
+
+
+def part_label(predictor: str, label: str) -> str:
+    """Return how a term or coefficient of a predictor is called: `sigma:Intercept`.
+
+    Examples
+    --------
+    >>> part_label("sigma", "x"), part_label("", "x")
+    ('sigma:x', 'x')
+    """
+    return f"{predictor}:{label}" if predictor else label
+
+
+@dataclass(frozen=True)
+class ResolvedPart:
+    """The linear predictor of a parameter of the likelihood.
+
+    Parameters
+    ----------
+    parameter, link : str
+        Such as ``"sigma"``, on the scale of ``"log"``.
+    coefficients : tuple of str
+        Labels of its fixed part, ``"Intercept"`` first where there is one.
+    intercept_prior : Prior or None
+        Prior of the intercept at the mean of the predictors, None where there is none.
+    slope_priors : tuple of Prior
+        Prior of each coefficient but the intercept.
+    """
+
+    parameter: str
+    link: str
+    coefficients: tuple[str, ...]
+    intercept_prior: Prior | None
+    slope_priors: tuple[Prior, ...]
+
+    @property
+    def intercept(self) -> bool:
+        """Whether it has an intercept."""
+        return self.intercept_prior is not None
+
+    @property
+    def slopes(self) -> tuple[str, ...]:
+        """Labels of the coefficients but the intercept."""
+        return self.coefficients[1:] if self.intercept else self.coefficients
+
+    @property
+    def centred_predictors(self) -> bool:
+        """Whether its predictors are centred: with an intercept to take up the shift."""
+        return self.intercept
 
 
 @dataclass(frozen=True)
@@ -169,6 +256,8 @@ class ResolvedSpec:
         Prior of each outcome's intercept; `intercept_prior` is None then.
     outcome_parameter_priors : mapping of str to tuple of Prior
         Priors of the likelihood's further parameters, one per outcome.
+    parts : tuple of ResolvedPart
+        Parameters of the likelihood with a linear predictor of their own.
     """
 
     spec: ModelSpec
@@ -188,6 +277,7 @@ class ResolvedSpec:
     outcome_dim: str = "outcome"
     intercept_priors: tuple[Prior, ...] = ()
     outcome_parameter_priors: Mapping[str, tuple[Prior, ...]] = field(default_factory=dict)
+    parts: tuple[ResolvedPart, ...] = ()
 
     @property
     def own_coefficients(self) -> tuple[str, ...]:
@@ -232,7 +322,8 @@ class ResolvedSpec:
             names.append(f"sd_{grouping.identifier}")
             if grouping.correlated:
                 names.append(f"corr_{grouping.identifier}")
-        names += [parameter.name for parameter in self.family.parameters]
+        names += [f"beta_{part.parameter}" for part in self.parts if part.coefficients]
+        names += [parameter.name for parameter in self.spec.scalar_parameters]
         if self.residual is not None:
             names.append(self.residual.record.parameter)
         names += [f"u_{grouping.identifier}" for grouping in self.groupings]

@@ -306,7 +306,7 @@ def _ranked_quantities(fit: Fit) -> tuple[tuple[str, ...], np.ndarray]:
             for grouping in rows.groupings
         }
         eta = known_predictor(rows, draws, chosen, known)
-        total += row_likelihood(rows, draws, chosen)(eta).sum(axis=0)
+        total += row_likelihood(rows, draws, chosen, known)(eta).sum(axis=0)
     values.append(total.reshape(*parameters.values.shape[:2], 1))
     return (*names, LOGLIK), np.concatenate(values, axis=2)
 

@@ -15,6 +15,7 @@ from bayesml.posterior.leave_group_out import members_mark, rows_of_units
 from bayesml.posterior.likelihood_rows import (
     GroupingSlots,
     LikelihoodRows,
+    PartRows,
     likelihood_draws,
     likelihood_rows,
 )
@@ -254,6 +255,7 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
                 part.terms,
                 unit,
                 grouping.multiple,
+                grouping.predictors,
             )
         )
     return LikelihoodRows(
@@ -266,6 +268,10 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
         groupings=tuple(groupings),
         positions=np.asarray(design.rows.positions, dtype=np.int64),
         bounds=design.response.bounds,
+        parts={
+            part.parameter: PartRows(part.link, design.parts[part.parameter].values)
+            for part in model.resolved.parts
+        },
     )
 
 
@@ -303,6 +309,7 @@ def _some_rows(rows: LikelihoodRows, chosen: np.ndarray) -> LikelihoodRows:
         groupings=groupings,
         positions=rows.positions[chosen],
         bounds={name: value[chosen] for name, value in rows.bounds.items()},
+        parts={name: replace(part, x=part.x[chosen]) for name, part in rows.parts.items()},
     )
 
 

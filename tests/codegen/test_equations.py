@@ -8,7 +8,7 @@ import pytest
 from matplotlib.mathtext import MathTextParser
 
 import bayesml as bml
-from bayesml.codegen.equations import latex_text
+from bayesml.codegen.effect_notation import latex_text
 
 ODD = ["a_b", "x y", "50%", "$(1)$", "{}", "R&D", "\\alpha", "#1^2~", "größe", 'q"uote`']
 

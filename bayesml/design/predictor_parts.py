@@ -1,0 +1,230 @@
+"""The linear predictors of a likelihood's further parameters: their matrices and default priors."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bayesml.design.checks import check_predictors
+from bayesml.design.default_priors import PriorBook, Scales
+from bayesml.design.matrices import Matrix, build_matrix
+from bayesml.design.parametrisation import (
+    FEWEST_UNITS,
+    THRESHOLD,
+    Form,
+    Reliability,
+    Working,
+    chosen_form,
+    reliabilities,
+)
+from bayesml.design.units import Units
+from bayesml.errors import quoted
+from bayesml.specs.distributions import Prior
+from bayesml.specs.family_records import Parameter
+from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.predictors import predicted_parameter, predictor_link
+from bayesml.specs.resolved import ResolvedPart, part_label
+
+# Scale of the default prior of an SD on the log or logit scale of a parameter. An SD of 1 makes
+# the parameters of two units differ by a factor of exp(0.95 * 1) = 2.6 in the median: half of
+# that is already a lot for a residual SD, and units with few rows say little about theirs.
+SPREAD = 0.5
+
+
+def build_parts(
+    spec: ModelSpec, frame: pd.DataFrame, baseline: Mapping[str, str], positions: np.ndarray
+) -> dict[str, Matrix]:
+    """Return the fixed part's matrix of every parameter that has a linear predictor.
+
+    Raises
+    ------
+    TableError, FormulaError, SpecError
+        A column cannot enter the formula, or a predictor repeats others.
+    """
+    found: dict[str, Matrix] = {}
+    for name, formula in spec.part_formulas.items():
+        where = f"the formula of {quoted(name)}"
+        found[name] = build_matrix(formula.fixed, frame, baseline, where, positions)
+        check_predictors(found[name], True)
+    return found
+
+
+def columns_of_parts(spec: ModelSpec) -> list[str]:
+    """Return the columns of the parts' fixed parts."""
+    return [
+        name
+        for formula in spec.part_formulas.values()
+        for name in column_names(parse(formula.fixed))
+    ]
+
+
+def main_reliabilities(
+    working: Working,
+    predictors: np.ndarray,
+    groupings: Sequence[tuple[Units, np.ndarray]],
+    of_terms: Sequence[tuple[str, ...]],
+) -> list[Reliability]:
+    """Return the reliability of each grouping; of terms of other predictors nothing is known.
+
+    Parameters
+    ----------
+    working : Working
+        The stand-in for the outcome.
+    predictors : array, shape (rows, coefficients)
+    groupings : sequence of (Units, array of shape (rows, terms))
+    of_terms : sequence of tuple of str
+        Linear predictor of each term of each grouping, empty for the main one.
+
+    Returns
+    -------
+    list of Reliability
+        With zeros for the terms that do not enter the main linear predictor.
+    """
+    chosen = [np.array([not name for name in names]) for names in of_terms]
+    known = iter(
+        reliabilities(
+            working,
+            predictors,
+            [
+                (units, terms[:, main])
+                for (units, terms), main in zip(groupings, chosen, strict=True)
+                if main.any()
+            ],
+        )
+    )
+    found = []
+    for (units, _), main in zip(groupings, chosen, strict=True):
+        sd, by_unit = np.zeros(len(main)), np.zeros((len(units.labels), len(main)))
+        if main.any():
+            result = next(known)
+            sd[main], by_unit[:, main] = result.sd, result.by_unit
+        found.append(Reliability(sd, by_unit))
+    return found
+
+
+def form_of_terms(result: Reliability, predictors: Sequence[str]) -> Form:
+    """Return the form that suits a grouping; terms of other predictors are non-centred."""
+    if not any(predictors):
+        return chosen_form(result)
+    names = ", ".join(dict.fromkeys(name for name in predictors if name))
+    if predictors[0]:
+        return Form(0, False, f"non-centred: effects of {names}")
+    first = float(result.mean[0])
+    if len(result.by_unit) >= FEWEST_UNITS and first >= THRESHOLD:
+        return Form(
+            1,
+            False,
+            f"partly centred: the units' mean reliability is {first:.2f} for the first term; "
+            f"effects of {names} are non-centred",
+        )
+    return Form(
+        0,
+        False,
+        f"non-centred: the units' mean reliability is {first:.2f}, and there are effects of "
+        f"{names}",
+    )
+
+
+def resolve_parts(
+    spec: ModelSpec, matrices: Mapping[str, Matrix], book: PriorBook, scales: Scales
+) -> tuple[ResolvedPart, ...]:
+    """Return the parts with every prior as numbers.
+
+    The intercept, at centred predictors: Student-t(3, m, 1) on the log scale of a parameter whose
+    scale is that of the outcome, m = log SD(y); Student-t(3, 0, 2.5) on the log scale of others;
+    Normal(0, 1.5) on the logit scale. Coefficients: Normal(0, 1 / SD(x)). Without an intercept,
+    columns that add up to a constant (a column per level) each have its location and a scale of 1.
+    """
+    found = []
+    for name, matrix in matrices.items():
+        parameter = predicted_parameter(spec.family_record, name)
+        intercept = "Intercept" in matrix.labels
+        default = _intercept_prior(parameter, scales)
+        slopes = [label for label in matrix.labels if label != "Intercept"]
+        columns = matrix.values[:, int(intercept) :]
+        defaults = _slope_priors(columns, intercept, default.values[-2])
+        found.append(
+            ResolvedPart(
+                parameter=name,
+                link=predictor_link(parameter),
+                coefficients=matrix.labels,
+                intercept_prior=book.prior((f"Intercept_{name}",), "real", default)
+                if intercept
+                else None,
+                slope_priors=tuple(
+                    book.prior((f"beta_{name}[{label}]", f"beta_{name}"), "real", prior)
+                    for label, prior in zip(slopes, defaults, strict=True)
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _intercept_prior(parameter: Parameter, scales: Scales) -> Prior:
+    if predictor_link(parameter) == "logit":
+        return Prior("Normal", (0.0, 1.5))
+    if "{s}" in parameter.default:
+        return Prior("StudentT", (3.0, float(np.log(scales.response)), 1.0))
+    return Prior("StudentT", (3.0, 0.0, 2.5))
+
+
+def _slope_priors(columns: np.ndarray, intercept: bool, location: float) -> list[Prior]:
+    if not columns.shape[1]:
+        return []
+    deviations = np.std(columns, axis=0, ddof=1)
+    # A constant column is legal without an intercept: its own size takes the place of an SD.
+    deviations = np.where(deviations > 0, deviations, np.abs(columns).mean(axis=0))
+    priors = [Prior("Normal", (0.0, float(1 / deviation))) for deviation in deviations]
+    if intercept:
+        return priors
+    ones = np.ones(len(columns))
+    weights = np.linalg.lstsq(columns, ones, rcond=None)[0]
+    if np.abs(columns @ weights - ones).max() > 1e-8:
+        return priors
+    return [
+        Prior("Normal", (location * float(weight), abs(float(weight))))
+        if abs(weight) > 1e-8
+        else prior
+        for weight, prior in zip(weights, priors, strict=True)
+    ]
+
+
+def sd_keys(
+    grouping: str, label: str, predictor: str, predictors: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the prior keys of a term's SD, special ones first.
+
+    An SD on the scale of a further parameter is no SD of the outcome: what is said of all SDs, or
+    of all of a grouping that has main terms too, does not mean it.
+
+    Examples
+    --------
+    >>> sd_keys("school", "sigma:Intercept", "sigma", ["", "sigma"])
+    ('sd_school[sigma:Intercept]',)
+    """
+    general = f"sd_{grouping}"
+    special = f"{general}[{label}]"
+    if not predictor:
+        return (special, general, "sd")
+    return (special,) if "" in predictors else (special, general)
+
+
+def part_term_scales(
+    labels: Sequence[str], predictors: Sequence[str], terms: np.ndarray, spread: float
+) -> list[float]:
+    """Return the scale of the default prior of each term's SD: s / SD(z), SD(z) = 1 for 1.
+
+    Parameters
+    ----------
+    labels, predictors : sequence of str
+        Label of each term, and the linear predictor that it enters.
+    terms : array, shape (rows, terms)
+    spread : float
+        s of the main linear predictor; that of others is `SPREAD`.
+    """
+    return [
+        (SPREAD if predictor else spread)
+        / (1.0 if label == part_label(predictor, "Intercept") else float(np.std(column, ddof=1)))
+        for label, predictor, column in zip(labels, predictors, terms.T, strict=True)
+    ]

@@ -1,0 +1,27 @@
+"""Models with more than one linear predictor: what is not defined for them, in words."""
+
+from bayesml.errors import FitError
+from bayesml.records.facts import ModelFacts
+
+
+def require_one_predictor(facts: ModelFacts, wanted_by: str, instead: str) -> None:
+    """Raise where a parameter of the likelihood has a linear predictor of its own.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    wanted_by : str
+        What takes one level-1 variance, or one likelihood, for granted: ``"bml.r2"``.
+    instead : str
+        What to do, as a sentence.
+
+    Raises
+    ------
+    FitError
+    """
+    if facts.parts:
+        names = " and ".join(part.parameter for part in facts.parts)
+        raise FitError(
+            f"{wanted_by} takes the same {names} for all rows, and in this model {names} depends "
+            f"on the row (distributional). {instead}"
+        )
