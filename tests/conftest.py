@@ -111,6 +111,9 @@ def _arbitrary(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> n
         return np.sort(rng.normal(size=shape), axis=-1)
     if name == "sigma" or name.startswith("sd_"):
         return np.exp(rng.normal(-0.5, 0.1, size=shape))
+    if name == "nu":
+        # With a variance, and a kurtosis.
+        return np.exp(rng.normal(2.0, 0.1, size=shape))
     if name.startswith("u_"):
         return rng.normal(size=shape[2:]) + 0.2 * rng.normal(size=shape)
     return 0.5 + 0.1 * rng.normal(size=shape)

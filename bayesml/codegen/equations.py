@@ -76,7 +76,7 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
     outcome = rf"{_name(resolved)}_{{i}}"
     kind = resolved.family.response
     if kind == "ordered":
-        below = _LINKS[spec.link].format(rf"\Pr({outcome} \leq c)")
+        below = _LINKS[spec.link].format(resolved.family.equation.format(outcome=outcome))
         last = len(resolved.categories) - 1
         return [rf"{below} &= \tau_{{c}} - \eta_{{i}},\quad c = {_up_to(last)}"]
     which = _which_outcomes(resolved)
@@ -235,7 +235,8 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[st
             left = rf"\tau_{{c}} - ({means})" if " + " in means else rf"\tau_{{c}} - {means}"
             (line,) = _prior_lines([(left if means else r"\tau_{c}", prior)])
             order = " < ".join(rf"\tau_{{{c}}}" for c in range(1, len(resolved.categories)))
-            lines.append(rf"{line},\quad {order}" if len(resolved.categories) < 6 else line)
+            told = resolved.family.ordered_cutpoints and len(resolved.categories) < 6
+            lines.append(rf"{line},\quad {order}" if told else line)
         else:
             lines += _prior_lines([(_symbol(name), prior)])
     return lines + (_residual_priors(resolved.residual) if resolved.residual is not None else [])

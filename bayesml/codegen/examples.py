@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 
 from bayesml.codegen.example_columns import MEMBERSHIP_UNITS, membership_lines, predictor_lines
-from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, NUMPY_LATENT
+from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, latent_draws, outcome_text
 from bayesml.codegen.rendering import plain, rendering_environment
 from bayesml.codegen.residual_examples import (
     example_rows,
@@ -32,6 +32,7 @@ _BETA = (0.5, -0.3, 0.1, -0.1)
 _SD = (0.5, 0.3)
 _PART_BETA = (0.2, -0.1)
 _INTERCEPT = {"real": "1.0", "positive": "0.5", "unit": "0.2", "binary": "0.2", "count": "0.5"}
+
 Pairs = list[tuple[str, str]]
 
 
@@ -191,7 +192,7 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
     kind, link = resolved.family.response, resolved.spec.link
     trials = "trials" if resolved.trials else "1"
     drawn = resolved.family.example.format(
-        mean=NUMPY_INVERSE[link], trials=trials, latent=NUMPY_LATENT.get(link, "")
+        mean=NUMPY_INVERSE[link], trials=trials, **latent_draws(link)
     )
     if kind == "ordered":
         most = len(resolved.categories) - 1
@@ -213,7 +214,8 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
         return [drawn, "share = y.mean()"]
     if resolved.bounds:
         return [drawn, *_partly_known(resolved)]
-    return [drawn, *(["s = y.std(ddof=1)"] if resolved.family.scaled else [])]
+    spread = f"s = {outcome_text(link)}.std(ddof=1)"
+    return [drawn, *([spread] if resolved.family.scaled else [])]
 
 
 def _partly_known(resolved: ResolvedSpec) -> list[str]:
@@ -294,9 +296,10 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         ended = "(censoring != 0).sum()" if resolved.censored else "obs.size"
         rate = f"np.log({time} / {ended})"
     share_location = NUMPY_FORWARD.get(resolved.spec.link, "") + shifted
+    middle = f"{outcome_text(resolved.spec.link)}.mean(){shifted}"
     location = {
-        "real": f"y.mean(){shifted}",
-        "positive": rate,
+        "real": middle,
+        "positive": middle if scaled else rate,
         "unit": share_location,
         "binary": share_location,
         "count": rate,
@@ -340,8 +343,9 @@ def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
             if part.intercept:
                 defaults[f"slopes_{name}_scale"] = f"1 / x_{name}.std(axis=0)"
             add(f"slopes_{name}", part.slope_priors, False, of_slopes)
+    follow = {item.name for item in resolved.family.parameters if "{s}" in item.default}
     for name, prior in resolved.parameter_priors.items():
-        defaults |= {f"{name}_scale": s} if name == resolved.family.level1 else {}
+        defaults |= {f"{name}_scale": s} if name in follow else {}
         add(name, [prior], True, [name])
     for stem, priors, scalar, keys, own in (
         residual_prior_groups(resolved.residual) if resolved.residual is not None else []

@@ -13,4 +13,23 @@ NUMPY_INVERSE = {
     "probit": "stats.norm.cdf(eta)",
     "cloglog": "1 - np.exp(-np.exp(eta))",
 }
-NUMPY_LATENT = {"logit": "rng.logistic(size=obs.size)", "probit": "rng.normal(size=obs.size)"}
+_LATENT = {
+    "logit": "rng.logistic(size={size})",
+    "probit": "rng.normal(size={size})",
+    "cloglog": "np.log(rng.exponential(size={size}))",
+}
+_OUTCOME = {"identity": "y", "log": "np.log(y)"}
+
+
+def latent_draws(link: str) -> dict[str, str]:
+    """Return the text that draws the latent error, one a row and one a row and cutpoint."""
+    text = _LATENT.get(link, "")
+    return {
+        "latent": text.format(size="obs.size"),
+        "latents": text.format(size="(obs.size, cutpoints.size)"),
+    }
+
+
+def outcome_text(link: str) -> str:
+    """Return the outcome on the link scale, where a family is normal there."""
+    return _OUTCOME.get(link, "y")

@@ -282,8 +282,10 @@ def _cutpoints(resolved: ResolvedSpec) -> str:
         "cutpoints", [resolved.parameter_priors["cutpoints"]], scalar=True
     )
     code = statement.code("cutpoint", name="cutpoints_at_mean")
+    ordered = "transform=pm.distributions.transforms.ordered, "
     return (
-        f"cutpoints = {code.removesuffix(')')}, transform=pm.distributions.transforms.ordered, "
+        f"cutpoints = {code.removesuffix(')')}, "
+        f"{ordered if resolved.family.ordered_cutpoints else ''}"
         'initval=data["cutpoints_start"])'
     )
 

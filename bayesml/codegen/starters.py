@@ -53,6 +53,11 @@ _DURATIONS = """\
 # durations between two times. Write the column alone where every duration was observed whole.
 """
 
+_TRIALS = """\
+# The number of trials of each row (a column, or one number).
+trials = "trials"
+"""
+
 _TERMS = """\
 # What varies over the units: 1 is the intercept, x the coefficient of x. Terms in one entry are
 # correlated with each other; ["1", "0 + x"] makes them independent.
@@ -281,6 +286,8 @@ family = "{family.name}"
 link = "{links[0]}"
 """
     options = _DURATIONS if family.durations else _OPTIONS.get(family.response, "")
+    if family.needs_trials:
+        options = _TRIALS
     if family.name == next(iter(FAMILIES)):
         others = ", ".join(list(FAMILIES)[1:])
         words = (

@@ -180,7 +180,8 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
 
 
 def _cutpoints_start(resolved: ResolvedSpec, design: Design) -> np.ndarray:
-    """Return starting cutpoints: the link of the observed cumulative shares."""
+    """Return starting cutpoints: those of the observed shares."""
     counts = np.bincount(design.response.values, minlength=len(resolved.categories)) + 0.5
-    shares = np.cumsum(counts)[:-1] / counts.sum()
-    return np.asarray(resolved.spec.link_record.forward(shares), dtype=float)
+    cutpoints_of = resolved.family.cutpoints_of
+    assert cutpoints_of is not None
+    return np.asarray(cutpoints_of(resolved.spec.link, counts / counts.sum()), dtype=float)

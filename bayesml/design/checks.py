@@ -192,11 +192,13 @@ def check_groupings(
     )
     # A parameter of the family's own already says how outcomes scatter around their mean.
     dispersed = counted and not spec.family_record.parameters
-    reason = (
-        "the residual has the same units"
-        if spec.family_record.level1
-        else f"a {spec.family} outcome with one row a unit has no variance left to explain"
-    )
+    spread_by = [item.name for item in spec.family_record.parameters if item.name != "cutpoints"]
+    if spec.family_record.level1:
+        reason = "the residual has the same units"
+    elif spread_by:
+        reason = f"{listed(spread_by)} already says how single rows scatter around their mean"
+    else:
+        reason = f"a {spec.family} outcome with one row a unit has no variance left to explain"
     seen: dict[bytes, str] = {}
     for grouping, units in parts:
         for own in _by_outcome(units, outcomes):

@@ -23,7 +23,7 @@ class Scales:
     Parameters
     ----------
     response : float
-        s: SD of the outcome for families on the outcome's scale, else 1.
+        s: SD of the outcome on the link scale for families that are normal there, else 1.
     location : float
         Prior mean of the intercept on the link scale.
     """
@@ -35,14 +35,19 @@ class Scales:
 def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | None) -> Scales:
     """Return the outcome's scale and its location on the link scale.
 
-    The location is mean(y), or the link of sum(y) / sum(trials) or sum(y) / sum(exp(offset)) or,
-    between 0 and 1, of mean(y), clipped so that an outcome of all zeros or ones stays finite. Of
-    censored durations it is the log of the time under observation over the number that ended.
+    The location is the mean of the outcome on the link scale for families that are normal there,
+    else the link of sum(y) / sum(trials) or sum(y) / sum(exp(offset)) or, between 0 and 1, of
+    mean(y), clipped so that an outcome of all zeros or ones stays finite. Of censored durations it
+    is the log of the time under observation over the number that ended.
     """
     family = spec.family_record
     values = response.values.astype(float)
-    spread = float(np.std(values, ddof=1)) if family.scaled else 1.0
-    if family.response == "binary":
+    spread = 1.0
+    if family.scaled:
+        latent = spec.link_record.forward(values)
+        spread = float(np.std(latent, ddof=1))
+        location = float(latent.mean() - (0.0 if offset is None else offset.mean()))
+    elif family.response == "binary":
         trials = response.trials if response.trials is not None else np.ones_like(values)
         total = float(trials.sum())
         share = np.clip(values.sum() / total, 0.5 / total, 1 - 0.5 / total)
@@ -63,10 +68,8 @@ def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | No
     elif family.response == "unit":
         location = float(spec.link_record.forward(np.asarray(values.mean())))
         location -= 0.0 if offset is None else float(offset.mean())
-    elif family.response == "ordered":
-        location = 0.0
     else:
-        location = float(values.mean() - (0.0 if offset is None else offset.mean()))
+        location = 0.0
     return Scales(spread, location)
 
 

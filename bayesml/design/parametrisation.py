@@ -160,9 +160,28 @@ def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | N
 
         share = np.clip(y.sum() / trials.sum(), 0.005, 0.995) * np.ones_like(y)
         return Working(spec.link_record.forward(share) - shift, binary, True)
-    if kind in ("positive", "unit"):
-        # On the link scale outcomes of this kind are near enough to normal.
+    if spec.family_record.scaled or spec.family_record.durations is not None:
+        # Normal on the link scale, or nearly so.
         latent = spec.link_record.forward(y) - shift
+    elif kind == "positive":
+        # By quasi-likelihood: the SD is in proportion to the mean, so every row says as much.
+        lowest, top = np.quantile(np.log(y), [0.01, 0.99])
+
+        def positive(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            near = np.clip(eta + shift, lowest - 1, top + 1)
+            step = np.clip(np.expm1(np.log(y) - near), -1.0, 4.0)
+            return near - shift + step, np.ones_like(y)
+
+        return Working(np.full_like(y, np.log(y.mean())) - shift, positive, False)
+    elif kind == "unit":
+
+        def unit(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            share = np.clip(spec.link_record.inverse(eta + shift), 0.005, 0.995)
+            slope = _slope(spec, share)
+            return eta + (y - share) / slope, slope**2 / (share * (1 - share))
+
+        mean = np.clip(y.mean(), 0.005, 0.995) * np.ones_like(y)
+        return Working(spec.link_record.forward(mean) - shift, unit, False)
     elif kind == "ordered":
         shares = np.bincount(response.values) / len(y)
         middle = np.cumsum(shares) - shares / 2

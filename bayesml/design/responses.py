@@ -62,7 +62,9 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
     """
     kind = spec.family_record.response
     if kind == "binary":
-        return _binary(spec, frame, positions)
+        binary = _binary(spec, frame, positions)
+        _check_trials(spec, binary)
+        return binary
     if kind == "ordered":
         return _ordered(spec, frame, positions)
     if spec.durations is not None:
@@ -89,7 +91,19 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
         _support(spec, values, values >= SMALLEST, positions, "numbers above 0")
     if kind == "unit":
         inside = (values >= SMALLEST) & (values <= 1 - np.finfo(float).eps)
-        _support(spec, values, inside, positions, "numbers between 0 and 1, without the ends")
+        ends = (values == 0) | (values == 1)
+        _support(
+            spec,
+            values,
+            inside,
+            positions,
+            "numbers between 0 and 1, without the ends",
+            "The density is 0 or infinite at the ends. Move them inwards if they stand for values "
+            "nearby, (y * (n - 1) + 0.5) / n with n rows (Smithson & Verkuilen 2006), or give "
+            "successes and trials= with family='binomial' or 'beta_binomial'"
+            if (ends | inside).all()
+            else "",
+        )
     if np.ptp(values) < SMALLEST:
         raise _constant(spec, values[0])
     return Response(values)
@@ -146,7 +160,12 @@ def _whole(values: np.ndarray, least: float) -> np.ndarray:
 
 
 def _support(
-    spec: ModelSpec, values: np.ndarray, inside: np.ndarray, positions: np.ndarray, allowed: str
+    spec: ModelSpec,
+    values: np.ndarray,
+    inside: np.ndarray,
+    positions: np.ndarray,
+    allowed: str,
+    advice: str = "",
 ) -> None:
     if not inside.all():
         bad = ~inside
@@ -154,8 +173,8 @@ def _support(
             f"The outcome {quoted(spec.response)} has {int(bad.sum())} of {len(values)} rows "
             f"outside the support of the family {quoted(spec.family)}: "
             f"{', '.join(f'{value:g}' for value in values[bad][:5])} in row "
-            f"{row_list(bad, positions)}. Allowed: {allowed}. Correct these rows or choose "
-            "another family."
+            f"{row_list(bad, positions)}. Allowed: {allowed}. "
+            f"{advice or 'Correct these rows or choose another family'}."
         )
 
 
@@ -191,6 +210,19 @@ def _binary(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Resp
         "0 and 1, or successes with trials=",
     )
     return Response(values.astype(np.int64), notes=_one_sided(spec, values, 1.0))
+
+
+def _check_trials(spec: ModelSpec, response: Response) -> None:
+    if not spec.family_record.needs_trials:
+        return
+    if response.trials is None or int(response.trials.max()) == 1:
+        found = "of 0 and 1" if response.trials is None else "with one trial in every row"
+        names = listed([item.name for item in spec.family_record.parameters])
+        raise SpecError(
+            f"The family {quoted(spec.family)} has an outcome {found}, {quoted(spec.response)}, "
+            f"and one trial says nothing about {names}, which is how much trials of one row are "
+            "alike. Give trials=, or use family='binomial'."
+        )
 
 
 def _out_of(

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from bayesml.design.resolving import build_design, resolve
 from bayesml.errors import SpecError, TableError
@@ -171,7 +172,8 @@ def _outcome_columns(spec: ModelSpec, rng: np.random.Generator) -> dict[str, obj
     if kind == "count":
         return dict.fromkeys(names, order % 6)
     if kind == "unit":
-        return {name: (1 + _spread(rng)) / (3 + _spread(rng)) for name in names}
+        # As spread out as the others on the logit scale.
+        return {name: special.expit(_spread(rng) - 5.5) for name in names}
     if spec.durations is not None:
         return _duration_columns(spec.durations, rng)
     if kind != "binary":

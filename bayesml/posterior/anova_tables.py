@@ -9,6 +9,7 @@ from bayesml.posterior.model_rows import GroupingRows, ModelRows, rows_in_fit, r
 from bayesml.quantities.sums_of_squares import nested_squares
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
+from bayesml.specs.families import family_named
 
 
 def variance_table(model: Model | Fit, grouping: str | None = None) -> pd.DataFrame:
@@ -108,11 +109,18 @@ def _check_outcome(rows: ModelRows) -> None:
             f"An analysis of variance needs outcomes that were observed, and {rows.censored}. Use "
             "bml.vpc(fit), whose shares take censoring into account."
         )
-    if rows.family == "ordinal" or rows.trials is not None:
-        what = "ordered categories" if rows.family == "ordinal" else "successes out of trials"
+    record = family_named(rows.family)
+    ordered = record.response == "ordered"
+    if ordered or rows.trials is not None:
+        what = "ordered categories" if ordered else "successes out of trials"
+        instead = (
+            "bml.vpc(fit), the shares of the latent scale"
+            if record.latent
+            else "bml.variance_components(fit)"
+        )
         raise FitError(
             f"An analysis of variance needs one number a row, and the outcome has {what}. Use "
-            "bml.vpc(fit), the shares of the latent scale."
+            f"{instead}."
         )
 
 

@@ -277,9 +277,11 @@ def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:
     if spec.latent_variance is not None:
         return np.full(number, spec.latent_variance)
     if spec.link_record.name != "log":
+        ordered = family.response == "ordered"
+        instead = "bml.variance_components(fit)" if ordered else "bml.r2(fit, method='bayes')"
         raise FitError(
             f"The family {quoted(family.name)} with link {quoted(spec.link)} has no level-1 "
-            "variance on the scale of the linear predictor. Use bml.r2(fit, method='bayes')."
+            f"variance on the scale of the linear predictor. Use {instead}."
         )
     # Lognormal: an outcome of mean m and variance v has the variance log(1 + v / m^2) on the log
     # scale, log(1 + 1 / m) of Poisson counts.

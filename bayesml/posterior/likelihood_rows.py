@@ -338,8 +338,9 @@ def row_likelihood(
             for name, value in parameters.items()
         }
     if "cutpoints" in draws.parameters:
-        lower, upper = category_bounds(outcome, draws.parameters["cutpoints"])
-        parameters |= {"lower": lower, "upper": upper}
+        cutpoints = draws.parameters["cutpoints"]
+        lower, upper = category_bounds(outcome, cutpoints)
+        parameters |= {"lower": lower, "upper": upper, "cutpoints": cutpoints.T[:, None]}
     for name, part in rows.parts.items():
         own = known_predictor(rows, draws, chosen, known, name)
         parameters[name] = response_mean(part.link, own)

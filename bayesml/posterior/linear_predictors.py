@@ -282,7 +282,9 @@ def mean_of_block(
     """
     link = fit.spec.link
     if fit.facts.categories:
-        return category_probabilities(link, block.eta, parameters["cutpoints"], block.variance)
+        return category_probabilities(
+            fit.facts.family, link, block.eta, parameters["cutpoints"], block.variance
+        )
     if block.variance is None:
         mean = response_mean(link, block.eta)
     else:

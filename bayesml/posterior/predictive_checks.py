@@ -117,6 +117,9 @@ def posterior_checks(
     return table
 
 
+_CONTINUOUS = ("real", "positive", "unit")
+
+
 @dataclass(eq=False)
 class _Tally:
     """Replicated and observed statistics, block by block."""
@@ -207,9 +210,9 @@ def _outcome_statistics(kind: str, y: np.ndarray, categories: tuple[str, ...]) -
         found["share of ones"] = y.mean(axis=1)
     else:
         found |= {"mean": y.mean(axis=1), "SD": y.std(axis=1, ddof=1)}
-    if kind == "real":
+    if kind in _CONTINUOUS:
         found["smallest"] = y.min(axis=1)
-    if kind in ("real", "count"):
+    if kind in (*_CONTINUOUS, "count"):
         found["largest"] = y.max(axis=1)
     if kind == "count":
         found["share of zeros"] = (y == 0).mean(axis=1)
@@ -227,7 +230,7 @@ def _residual_statistics(
     found = {}
     if kind in ("count", "share"):
         found["dispersion"] = (r**2).mean(axis=1)
-    if kind == "real":
+    if kind in _CONTINUOUS:
         found["skewness"] = standardised_moment(r, 3)
         found["excess kurtosis"] = standardised_moment(r, 4)
     if kind != "binary":

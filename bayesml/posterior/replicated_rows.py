@@ -81,7 +81,7 @@ class CheckedRows:
 
     @property
     def kind(self) -> str:
-        """What the outcome is: "real", "count", "binary", "share" or "ordered"."""
+        """What the outcome is: the family's kind of response, or "share" with trials."""
         response = self.fit.spec.family_record.response
         return "share" if response == "binary" and self.has_trials else response
 
@@ -288,8 +288,8 @@ def outcome_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and SD of every row's outcome given its linear predictor.
 
-    The variance is the family's; of ordered outcomes it is that of the category's number, E Y =
-    sum over k of P(Y >= k).
+    The variance is the family's, or the square of its scale where it is infinite; of ordered
+    outcomes it is that of the category's number.
 
     Returns
     -------
@@ -302,10 +302,13 @@ def outcome_moments(
         return eta, residuals.row_sd.T
     if family.response == "ordered":
         mean, square = np.zeros_like(eta), np.zeros_like(eta)
-        for place, cutpoint in enumerate(draws.parameters["cutpoints"].T):
-            above = 1 - link.inverse(cutpoint[:, None] - eta)
-            mean += above
-            square += (2 * place + 1) * above
+        cutpoints = draws.parameters["cutpoints"].T[:, :, None]
+        assert family.category_shares is not None
+        with np.errstate(over="ignore", under="ignore"):
+            shares = family.category_shares(link.name, eta, cutpoints)
+        for place, share in enumerate(shares):
+            mean += place * share
+            square += place**2 * share
         return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
     with np.errstate(over="ignore"):
         # As far as the families' simulators go.
@@ -313,6 +316,8 @@ def outcome_moments(
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
     parameters = row_parameters(checked, draws)
     variance = family.variance(mean, parameters, trials)
+    if family.level1:
+        variance = np.where(np.isfinite(variance), variance, np.square(parameters[family.level1]))
     return mean * family.mean_factor(parameters), np.sqrt(variance)
 
 

@@ -111,7 +111,8 @@ def _shares(
     latent = spec.latent_variance is not None
     if scale not in SCALES:
         raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
-    on_response = scale == "response" and latent
+    # Outcomes between 0 and 1 have no other scale.
+    on_response = (scale == "response" and latent) or family.response == "unit"
     modelled = bool(family.level1) and not spec.level1
     point = evaluation_point(
         fit, at, fixed=counts or on_response, outcome=outcome, parts=bool(facts.parts)
@@ -155,7 +156,9 @@ def _shares(
                 between = np.broadcast_to(
                     between[..., None, :], (*between.shape[:-1], values.shape[-1], len(containing))
                 )
-            found = binary_partition(between, eta, containing, link.inverse)
+            parameters = parameter_draws_of(fit, point, outcome)
+            dispersion = _dispersion(fit, parameters, between.ndim - 1)
+            found = binary_partition(between, eta, containing, link.inverse, dispersion)
             attrs["computed_by"] = (
                 f"numerical integration ({NODES} points, {HERMITE_TERMS} Hermite polynomials), "
                 "no simulation"
@@ -182,6 +185,17 @@ def _shares(
             "variance to compare with in this version. Use bml.variance_components(fit)."
         )
     return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
+
+
+def _dispersion(fit: Fit, parameters: Mapping[str, np.ndarray], axes: int) -> np.ndarray | float:
+    """Return the variance of an outcome of one trial and mean p over p (1 - p)."""
+    if fit.spec.family_record.response == "ordered":
+        return 1.0
+    draws = {
+        name: values.reshape(*values.shape, *(1,) * (axes - values.ndim))
+        for name, values in parameters.items()
+    }
+    return fit.spec.family_record.variance(np.array(0.5), draws, np.ones(1)) / 0.25
 
 
 def parameter_draws_of(

@@ -27,7 +27,8 @@ class RowLikelihood:
         Outcomes: numbers, counts, successes, or categories from 0.
     parameters : mapping of str to array
         Arrays that broadcast against (rows, draws): ``sigma``; ``trials``; ``lower`` and ``upper``
-        of ordered outcomes, as `category_bounds` gives them.
+        of ordered outcomes, as `category_bounds` gives them, and their ``cutpoints``, shape
+        (cutpoints, 1, draws).
     """
 
     family: str

@@ -86,7 +86,7 @@ def linear_partition(
     between : array, shape (..., groupings)
         Variance of each grouping.
     level1 : array, shape (...), or float
-        Level-1 variance.
+        Level-1 variance; where it is infinite, it has the whole variance.
     containing : array of bool, shape (groupings, groupings)
         ``containing[g, h]``: each unit of g lies in one unit of h.
 
@@ -105,7 +105,7 @@ def linear_partition(
     total = parts.sum(axis=-1) + level1
     with np.errstate(all="ignore"):
         shares = parts / total[..., None]
-        own = level1 / total
+        own = 1 / (1 + parts.sum(axis=-1) / level1)
     shared = np.asarray(containing, dtype=float) + np.eye(parts.shape[-1])
     return VariancePartition(shares, np.zeros_like(own), own, shares @ shared.T)
 
@@ -178,6 +178,7 @@ def binary_partition(
     eta: np.ndarray,
     containing: np.ndarray,
     probability: Callable[[np.ndarray], np.ndarray],
+    dispersion: np.ndarray | float = 1.0,
 ) -> VariancePartition:
     """Return the partition of a 0/1 outcome on its own scale, with normal random effects.
 
@@ -204,6 +205,9 @@ def binary_partition(
         ``containing[g, h]``: each unit of g lies in one unit of h.
     probability : callable
         The inverse link h, elementwise.
+    dispersion : array, shape (...), or float
+        The variance of the outcome given p over p (1 - p): 1 / (1 + phi) of a beta outcome, 1 of
+        0/1 outcomes.
 
     Returns
     -------
@@ -247,7 +251,13 @@ def binary_partition(
                 np.column_stack([(common - before) / total, common / total, level1 / total[:, 0]])
             )
     found = np.concatenate(blocks).reshape(*parts.shape[:-1], 2 * groupings + 1)
-    shares, own = found[..., :groupings], found[..., -1]
+    # What is told as shares of m (1 - m) becomes shares of what the outcome varies.
+    own = found[..., -1] * dispersion
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 1 / (1 - found[..., -1] + own)
+        found = found * np.asarray(scale)[..., None]
+        own = own * scale
+    shares = found[..., :groupings]
     interaction = np.maximum(1 - own - shares.sum(axis=-1), 0.0)
     return VariancePartition(shares, interaction, own, found[..., groupings:-1])
 

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from bayesml.specs.families import FAMILIES
 from bayesml.specs.links import LINKS
 
 # Beyond this many SDs lies 7e-9 of a normal distribution.
@@ -77,7 +78,7 @@ def response_mean_over_normal(link: str, eta: np.ndarray, variance: np.ndarray) 
 
 
 def _integrated(link: str, eta: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    step, weights = _nodes(link, float(sd.max(initial=0.0)))
+    step, weights = _nodes(float(sd.max(initial=0.0)), _STRIPS[link])
     if link == "logit":
         return _logistic_normal(eta, sd, step, weights)
     mean = weights[0] * response_mean(link, eta)
@@ -87,10 +88,10 @@ def _integrated(link: str, eta: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _nodes(link: str, largest: float) -> tuple[float, np.ndarray]:
+def _nodes(largest: float, width: float) -> tuple[float, np.ndarray]:
     """Return the step between nodes in SDs, and the weights of the nodes 0, 1, 2, ..."""
     # Beyond the square root the normal density itself is what limits the step.
-    strip = min(_STRIPS[link] / max(largest, 1e-12), np.sqrt(2 * _LOG_TOLERANCE))
+    strip = min(width / max(largest, 1e-12), np.sqrt(2 * _LOG_TOLERANCE))
     step = 2 * np.pi * strip / (_LOG_TOLERANCE + strip**2 / 2)
     z = step * np.arange(int(np.ceil(_FARTHEST / step)) + 1)
     weights = np.exp(-(z**2) / 2)
@@ -127,18 +128,26 @@ def _logistic_normal(
 
 
 def category_probabilities(
-    link: str, eta: np.ndarray, cutpoints: np.ndarray, variance: np.ndarray | None = None
+    family: str,
+    link: str,
+    eta: np.ndarray,
+    cutpoints: np.ndarray,
+    variance: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the probabilities of ordered categories: P(y <= k) = F(c_k - eta).
+    """Return the probabilities of ordered categories, given normal effects or over them.
+
+    Cumulative models, P(y <= k) = F(c_k - eta): by the mean of F, as for 0/1 outcomes. Others are
+    integrated by the same trapezoidal rule.
 
     Parameters
     ----------
-    link : {"logit", "probit"}
-        F is the logistic or the normal distribution function.
+    family : str
+        Name of a family of ordered categories.
+    link : {"logit", "probit", "cloglog"}
+        F is its inverse.
     eta : array, shape (rows, draws)
         Linear predictor, without cutpoints.
     cutpoints : array, shape (draws, categories - 1)
-        In ascending order.
     variance : array, shape (rows, draws) or (1, draws), optional
         Variance of normal effects to integrate over.
 
@@ -148,14 +157,45 @@ def category_probabilities(
 
     Notes
     -----
-    McCullagh (1980), doi:10.1111/j.2517-6161.1980.tb01109.x.
+    McCullagh (1980), doi:10.1111/j.2517-6161.1980.tb01109.x. Tutz (1991), Computational Statistics
+    and Data Analysis 11, 275-295, of sequential models.
 
     Examples
     --------
-    >>> found = category_probabilities("logit", np.zeros((1, 1)), np.zeros((1, 1)))
+    >>> found = category_probabilities("ordinal", "logit", np.zeros((1, 1)), np.zeros((1, 1)))
     >>> found.ravel().tolist()
     [0.5, 0.5]
     """
+    record = FAMILIES[family]
+    if record.ordered_cutpoints:
+        return _cumulative_probabilities(link, eta, cutpoints, variance)
+    assert record.category_shares is not None
+    bounds = cutpoints.T
+    found = np.empty((len(eta), len(bounds) + 1, eta.shape[1]))
+    for row, centre in enumerate(eta):
+        with np.errstate(over="ignore", under="ignore"):
+            if variance is None:
+                found[row] = record.category_shares(link, centre, bounds)
+                continue
+            sd = np.sqrt(variance[min(row, len(variance) - 1)])
+            step, weights = _nodes(float(sd.max(initial=0.0)), _strip(link, len(bounds)))
+            found[row] = weights[0] * record.category_shares(link, centre, bounds)
+            for number, weight in enumerate(weights[1:], start=1):
+                shift = number * step * sd
+                for at in (centre + shift, centre - shift):
+                    found[row] += weight * record.category_shares(link, at, bounds)
+    return found
+
+
+def _strip(link: str, cutpoints: int) -> float:
+    """Return how far from the real line the shares of categories are analytic, and tame."""
+    # A polynomial in exp(eta) with positive coefficients has no root within this angle of it.
+    return min(_STRIPS.get(link, 1.0), np.pi / cutpoints)
+
+
+def _cumulative_probabilities(
+    link: str, eta: np.ndarray, cutpoints: np.ndarray, variance: np.ndarray | None
+) -> np.ndarray:
     rows, draws = eta.shape
     bounds = cutpoints.T
     found = np.empty((rows, len(bounds) + 1, draws))
@@ -163,10 +203,10 @@ def category_probabilities(
         gap = bounds - eta[row]
         if variance is None:
             up_to = response_mean(link, gap)
-        elif link == "logit":
-            up_to = _integrated(link, gap, np.sqrt(variance[min(row, len(variance) - 1)]))
-        else:
+        elif link == "probit":
             up_to = response_mean_over_normal(link, gap, variance[min(row, len(variance) - 1)])
+        else:
+            up_to = _integrated(link, gap, np.sqrt(variance[min(row, len(variance) - 1)]))
         found[row, 0] = up_to[0]
         # Integrals of ordered functions are ordered but for rounding.
         found[row, 1:-1] = np.maximum(up_to[1:] - up_to[:-1], 0.0)

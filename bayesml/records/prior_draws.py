@@ -115,8 +115,8 @@ def parameter_draws(
     dict of str to array, shape (draws, ...)
         ``intercept`` (at the mean of the predictors), ``slopes``, ``sd_<grouping>``, the Cholesky
         factor ``chol_<grouping>`` of the correlations where there are any, and the likelihood's
-        parameters; cutpoints in order, at the mean of the predictors. Of a parameter with a
-        linear predictor: ``intercept_<parameter>`` and ``slopes_<parameter>``.
+        parameters; cutpoints at the mean of the predictors, in order where they must be. Of a
+        parameter with a linear predictor: ``intercept_<parameter>`` and ``slopes_<parameter>``.
     """
     found: dict[str, np.ndarray] = {}
     if resolved.intercept_prior is not None:
@@ -138,7 +138,7 @@ def parameter_draws(
         if name == "cutpoints":
             # Ordered variables with one prior are the order statistics of independent draws.
             free = _columns([prior] * (len(resolved.categories) - 1), rng, draws)
-            found[name] = np.sort(free, axis=1)
+            found[name] = np.sort(free, axis=1) if resolved.family.ordered_cutpoints else free
         else:
             found[name] = np.minimum(_draw(prior, rng, draws), _LARGEST)
     for name, priors in resolved.outcome_parameter_priors.items():

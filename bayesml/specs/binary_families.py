@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import special
 
-from bayesml.specs.family_records import Family, Parameters
-from bayesml.specs.link_functions import LOG_NORMAL_CDF
-from bayesml.specs.stable_logarithms import log_shares, softplus
+from bayesml.specs.family_records import Family, Parameter, Parameters
+from bayesml.specs.link_functions import BETA_SHAPES, LOG_NORMAL_CDF
+from bayesml.specs.stable_logarithms import beta_shapes, log_rising, log_shares, softplus
 
 
 def _simulate_binomial(
@@ -31,6 +31,25 @@ def _log_bernoulli(link: str, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
     # logit and probit are symmetric: a failure at eta is a success at -eta.
     signed = np.where(y == 1, eta, -eta)
     return -softplus(-signed) if link == "logit" else special.log_ndtr(signed)
+
+
+def _simulate_beta_binomial(
+    rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
+) -> np.ndarray:
+    phi = np.asarray(parameters["phi"], dtype=float)
+    # NumPy's beta variables need shapes above 0.
+    alpha, beta = np.maximum(mean * phi, 1e-300), np.maximum((1 - mean) * phi, 1e-300)
+    return rng.binomial(np.asarray(trials, dtype=int), rng.beta(alpha, beta))
+
+
+def _log_beta_binomial(
+    link: str, y: np.ndarray, eta: np.ndarray, parameters: Parameters
+) -> np.ndarray:
+    """Return log C(n, y) + log B(y + a, n - y + b) - log B(a, b), a = p phi and b = (1 - p) phi."""
+    trials, phi = parameters["trials"], np.asarray(parameters["phi"], dtype=float)
+    ways = special.gammaln(trials + 1) - special.gammaln(y + 1) - special.gammaln(trials - y + 1)
+    alpha, beta = beta_shapes(link, eta, phi)
+    return ways + log_rising(alpha, y) + log_rising(beta, trials - y) - log_rising(phi, trials)
 
 
 # PyMC keeps the digits of a probability near 0 and 1 where it is given as log odds.
@@ -69,5 +88,30 @@ BINARY_FAMILIES = (
         functions={"probit": _PROBIT_LOG_ODDS, "cloglog": _CLOGLOG_LOG_ODDS},
         latent=True,
         aliases=("bernoulli",),
+    ),
+    Family(
+        name="beta_binomial",
+        description="successes out of trials that scatter more than binomial ones",
+        links=("logit", "probit", "cloglog"),
+        response="binary",
+        likelihood="alpha, beta = {{ link }}_beta_shapes(eta, phi)\n"
+        'pm.BetaBinomial(NAME, alpha=alpha, beta=beta, n=d["trials"], '
+        'observed=d["y"], dims="obs")',
+        simulate=_simulate_beta_binomial,
+        log_likelihood=_log_beta_binomial,
+        variance=lambda mean, parameters, trials: (
+            np.maximum(mean * (1 - mean), 1e-12)
+            / trials
+            * (1 + (trials - 1) / (1 + np.asarray(parameters["phi"])))
+        ),
+        example="y = rng.binomial({trials}, rng.beta(5.0 * ({mean}), 5.0 * (1 - ({mean}))))",
+        equation=r"\mathrm{{BetaBinomial}}({trials},\ \phi\,{mean},\ \phi\,(1 - {mean}))",
+        # 1 / phi has the mean 4 / 3 and much of its mass near 0: hardly any further scatter.
+        parameters=(Parameter("phi", "positive", "InverseGamma(0.4, 0.3)"),),
+        functions=BETA_SHAPES,
+        latent=True,
+        needs_trials=True,
+        log_concave=False,
+        aliases=("betabinomial", "beta-binomial"),
     ),
 )

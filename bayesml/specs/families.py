@@ -10,12 +10,14 @@ from bayesml.specs.count_families import COUNT_FAMILIES
 from bayesml.specs.duration_families import DURATION_FAMILIES
 from bayesml.specs.family_records import Family
 from bayesml.specs.ordered_families import ORDERED_FAMILIES
+from bayesml.specs.positive_families import POSITIVE_FAMILIES
 from bayesml.specs.real_families import REAL_FAMILIES
 
 FAMILIES = {
     family.name: family
     for family in (
         *REAL_FAMILIES,
+        *POSITIVE_FAMILIES,
         *BINARY_FAMILIES,
         *COUNT_FAMILIES,
         *ORDERED_FAMILIES,

@@ -28,7 +28,7 @@ class Parameter:
     support : {"real", "positive", "share"}
         Where it lives; a share lies between 0 and 1.
     default : str
-        Default prior; `{s}` stands for SD(y).
+        Default prior; `{s}` stands for the SD of the outcome on the link scale.
     """
 
     name: str
@@ -66,17 +66,20 @@ class Family:
     log_likelihood : callable
         ``log_likelihood(link, y, eta, parameters)``: log density or probability of outcomes. Rows
         stand on the second-last axis and draws on the last one; further axes of `eta` (nodes of a
-        quadrature) come first. `parameters` holds ``trials`` where there are some, and ``lower``
-        and ``upper`` in place of cutpoints.
+        quadrature) come first. `parameters` holds ``trials`` where there are some; of ordered
+        outcomes ``cutpoints``, shape (cutpoints, 1, draws), and ``lower`` and ``upper``, those
+        below and above the outcome's category.
     variance : callable
         ``variance(mean, parameters, trials)``: variance of the outcome, of the share of successes
         where there are trials. Not used for ordered outcomes.
     example : str
         NumPy statement that draws `y` from `eta` in a standalone script; `{mean}` stands for the
-        inverse link of `eta`, `{trials}` for the number of trials.
+        inverse link of `eta`, `{trials}` for the number of trials, `{latent}` for a draw a row of
+        the latent error, `{latents}` for one a row and cutpoint.
     equation : str
         LaTeX of the outcome's distribution; `{mean}` stands for the inverse link of the linear
-        predictor, `{trials}` for the number of trials. Empty for ordered outcomes.
+        predictor, `{trials}` for the number of trials. Of ordered outcomes the probability whose
+        link is cutpoint c less the linear predictor; `{outcome}` stands for the outcome.
     parameters : tuple of Parameter
         Further parameters.
     intercept : bool
@@ -84,7 +87,8 @@ class Family:
     functions : mapping
         Code that the likelihood calls, a text per link, placed above `build` in the source.
     scaled : bool
-        Whether default priors scale with SD(y).
+        Whether default priors scale with the SD of the outcome on the link scale, as the outcome
+        is normal there, or nearly so.
     level1 : str
         Name of the parameter that sets the level-1 SD, empty where the level-1 variance is fixed
         by the link or depends on the mean.
@@ -94,10 +98,23 @@ class Family:
     mean_factor : callable
         ``mean_factor(parameters)``: the mean of the outcome over the inverse link of the linear
         predictor; below 1 for zero-inflated counts.
+    category_shares : callable, optional
+        ``category_shares(link, eta, cutpoints)``: probabilities of ordered categories, shape
+        (categories, ...), from cutpoints of shape (cutpoints, ...) that broadcast against `eta`.
+    cutpoints_of : callable, optional
+        ``cutpoints_of(link, shares)``: the cutpoints that give categories these shares where the
+        linear predictor is 0.
+    ordered_cutpoints : bool
+        Whether cutpoints must ascend.
     correlated_residuals : bool
         Whether residuals on the outcome's scale may be correlated within a unit.
     durations : Durations or None
         What it says of censored durations; None where outcomes are always observed.
+    needs_trials : bool
+        Whether 0/1 outcomes leave a parameter without information, so that there must be trials.
+    log_concave : bool
+        Whether the log-likelihood is concave in the linear predictor; others are integrated over
+        effects with more care.
     aliases : tuple of str
         Names in other software, for hints.
     """
@@ -119,8 +136,13 @@ class Family:
     level1: str = ""
     latent: bool = False
     mean_factor: Callable[[Parameters], np.ndarray] = _unscaled
+    category_shares: Callable[[str, np.ndarray, np.ndarray], np.ndarray] | None = None
+    cutpoints_of: Callable[[str, np.ndarray], np.ndarray] | None = None
+    ordered_cutpoints: bool = False
     correlated_residuals: bool = False
     durations: Durations | None = None
+    needs_trials: bool = False
+    log_concave: bool = True
     aliases: tuple[str, ...] = ()
 
     @property

@@ -12,22 +12,29 @@ LONGEST = 60
 
 # Names that variables, dims, data arrays and Python already bear in a generated source.
 _RESERVED_WORDS = """
-    beta beta_sigma sigma cutpoints shape phi corr_residual chain draw sample obs coef category
-    predictor cutpoint outcome y offset trials x x_centred x_mean intercept slopes eta
+    alpha beta beta_sigma sigma cutpoints shape phi corr_residual chain draw sample obs coef
+    category predictor cutpoint outcome y offset trials x x_centred x_mean intercept slopes eta
     intercept_at_mean cutpoints_at_mean data coords d model pm pt np build example rng
-    cumulative_logit cumulative_probit log_normal_cdf probit_log_odds cloglog_log_odds
     posterior value lower upper
     censoring upper_bound entry_time log_density log_survival log_cdf log_cumulative_hazard
     log_between log_duration
     own member outcome_number outcome_bis member_bis chol_residual
 """
+# The functions that the likelihoods of the families call.
+_FUNCTIONS = frozenset(
+    name
+    for family in FAMILIES.values()
+    for text in family.functions.values()
+    for name in re.findall(r"^def (\w+)", text, flags=re.MULTILINE)
+)
+_PARAMETERS = frozenset(
+    parameter.name for family in FAMILIES.values() for parameter in family.parameters
+)
 # What the numbers of priors are called: `sigma_scale`, `slopes_location`.
 _PRIOR_NUMBERS = ("location", "scale", "alpha", "beta", "b", "lam", "lower", "upper", "nu")
-_WITH_PRIORS = ("intercept", "slopes", "sigma", "cutpoints", "shape", "phi")
+_WITH_PRIORS = ("intercept", "slopes", *sorted(_PARAMETERS))
 # Parameters that may have a linear predictor, and what that adds to a source.
-_PREDICTED = tuple(
-    sorted({item.name for family in FAMILIES.values() for item in family.parameters})
-)
+_PREDICTED = tuple(sorted(_PARAMETERS))
 _PART_WITH_PRIORS = tuple(
     f"{stem}_{name}" for stem in ("intercept", "slopes") for name in _PREDICTED
 )
@@ -36,6 +43,8 @@ _PART_PREFIXES = ("beta_", "coef_", "predictor_", "eta_", "x_")
 RESERVED = frozenset(
     [
         *_RESERVED_WORDS.split(),
+        *_FUNCTIONS,
+        *_PARAMETERS,
         "cutpoints_start",
         *(f"variance_{name}" for name in _WITH_PRIORS),
         *(

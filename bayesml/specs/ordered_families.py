@@ -1,18 +1,35 @@
-"""Families of ordered categories."""
+"""Families of ordered categories: by their cumulative shares, their steps or their odds.
+
+A larger linear predictor makes higher categories more probable in all of them.
+"""
 
 import numpy as np
 from scipy import special, stats
 
 from bayesml.specs.family_records import Family, Parameter, Parameters
 from bayesml.specs.link_functions import LOG_NORMAL_CDF
-from bayesml.specs.stable_logarithms import log_complement, softplus
+from bayesml.specs.links import LINKS
+from bayesml.specs.stable_logarithms import (
+    bounded_exp,
+    log_complement,
+    log_shares,
+    softplus,
+)
+
+# Quantiles of the latent error whose distribution function is the inverse link.
+_LATENT_QUANTILES = {
+    "logit": stats.logistic.ppf,
+    "probit": stats.norm.ppf,
+    "cloglog": stats.gumbel_l.ppf,
+}
+_TINY_RATE = -37.0
 
 
 def _simulate_ordinal(
     rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
 ) -> np.ndarray:
     cutpoints = np.asarray(parameters["cutpoints"])
-    quantile = stats.logistic.ppf if parameters.get("link") == "logit" else stats.norm.ppf
+    quantile = _LATENT_QUANTILES[parameters.get("link", "logit")]
     latent = mean + quantile(rng.uniform(size=np.shape(mean)))
     return (latent[..., None] > cutpoints).sum(axis=-1)
 
@@ -24,11 +41,79 @@ def _log_ordinal(link: str, y: np.ndarray, eta: np.ndarray, parameters: Paramete
         gap = log_complement(lower - upper)
         return gap - softplus(lower - eta) - softplus(eta - upper)
     below, above = lower - eta, upper - eta
+    if link == "cloglog":
+        # exp(-exp(below)) (1 - exp(exp(below) - exp(above)))
+        between = above + log_complement(below - above)
+        inside = np.where(between < _TINY_RATE, between, log_complement(-bounded_exp(between)))
+        return inside - bounded_exp(below)
     # Mirrored into the lower tail, where the difference keeps its digits.
     mirrored = below > 0
     low = special.log_ndtr(np.where(mirrored, -above, below))
     high = special.log_ndtr(np.where(mirrored, -below, above))
     return high + log_complement(low - high)
+
+
+def _cumulative_shares(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
+    up_to = LINKS[link].inverse(cutpoints - eta)
+    ends = np.zeros((1, *np.shape(up_to)[1:]))
+    return np.diff(np.concatenate([ends, up_to, ends + 1]), axis=0)
+
+
+def _simulate_adjacent(
+    rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
+) -> np.ndarray:
+    cutpoints = np.asarray(parameters["cutpoints"], dtype=float)
+    start = np.zeros((*cutpoints.shape[:-1], 1))
+    sums = np.concatenate([start, cutpoints.cumsum(axis=-1)], axis=-1)
+    scores = np.asarray(mean)[..., None] * np.arange(sums.shape[-1]) - sums
+    # The largest of scores with extreme value errors: a draw by their softmax.
+    return (scores + rng.gumbel(size=scores.shape)).argmax(axis=-1)
+
+
+def _log_adjacent(link: str, y: np.ndarray, eta: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Return -log(1 + the odds of all other categories against y)."""
+    cutpoints = parameters["cutpoints"]
+    own = sum(np.where(y > place, eta - cut, 0.0) for place, cut in enumerate(cutpoints))
+    score = np.zeros_like(eta)
+    odds = np.where(y == 0, -np.inf, -own)
+    for place, cutpoint in enumerate(cutpoints, start=1):
+        score = score + (eta - cutpoint)
+        odds = np.logaddexp(odds, np.where(y == place, -np.inf, score - own))
+    return -softplus(odds)
+
+
+def _adjacent_shares(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
+    steps = eta - cutpoints
+    scores = np.concatenate([np.zeros((1, *steps.shape[1:])), steps.cumsum(axis=0)])
+    return special.softmax(scores, axis=0)
+
+
+def _simulate_continuation(
+    rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
+) -> np.ndarray:
+    cutpoints = np.asarray(parameters["cutpoints"], dtype=float)
+    shape = np.broadcast_shapes((*np.shape(mean), 1), cutpoints.shape)
+    quantile = _LATENT_QUANTILES[parameters.get("link", "logit")]
+    latent = np.asarray(mean)[..., None] + quantile(rng.uniform(size=shape))
+    return np.cumprod(latent > cutpoints, axis=-1).sum(axis=-1)
+
+
+def _log_continuation(
+    link: str, y: np.ndarray, eta: np.ndarray, parameters: Parameters
+) -> np.ndarray:
+    """Return the sum over the cutpoints below y of log(1 - F), and log F of its own."""
+    total = np.zeros_like(eta)
+    for place, cutpoint in enumerate(parameters["cutpoints"]):
+        stay, move = log_shares(link, cutpoint - eta)
+        total = total + np.where(y > place, move, np.where(y == place, stay, 0.0))
+    return total
+
+
+def _continuation_shares(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
+    stay, move = log_shares(link, cutpoints - eta)
+    ends = np.zeros((1, *stay.shape[1:]))
+    reached = np.concatenate([ends, move.cumsum(axis=0)])
+    return np.exp(reached + np.concatenate([stay, ends]))
 
 
 _CUMULATIVE_LOGIT = '''
@@ -53,23 +138,121 @@ def cumulative_probit(value, eta, cutpoints):
     return (above + pt.log1mexp(below - above)).sum()
 '''
 
+_CUMULATIVE_CLOGLOG = '''
+def cumulative_cloglog(value, eta, cutpoints):
+    """Log probability of the categories: F(upper - eta) - F(lower - eta), F = 1 - exp(-exp)."""
+    last = cutpoints.size
+    # The lowest category has no lower bound, the highest no upper one: numbers in their place
+    # keep the gradient finite.
+    lower = pt.concatenate([cutpoints[:1] - 1, cutpoints])[value] - eta
+    upper = pt.concatenate([cutpoints, cutpoints[-1:] + 1])[value] - eta
+    below = pt.switch(pt.gt(value, 0), pt.exp(lower), 0.0)
+    inside = pt.log1mexp(below - pt.exp(upper))
+    return (pt.switch(pt.lt(value, last), inside, 0.0) - below).sum()
+'''
+
+_ADJACENT_CATEGORY = '''
+def adjacent_category_logit(value, eta, cutpoints):
+    """Log probability of the categories: log odds of k + 1 against k are eta - cutpoints[k]."""
+    sums = pt.concatenate([[0.0], pt.cumsum(cutpoints)])
+    scores = eta[:, None] * pt.arange(sums.size) - sums
+    return (value * eta - sums[value] - pt.logsumexp(scores, axis=1)).sum()
+'''
+
+# Logs of the probabilities to stay in a category, and to go on beyond it.
+_STEPS = {
+    "logit": "-pt.softplus(-gap), -pt.softplus(gap)",
+    "probit": "log_normal_cdf(gap), log_normal_cdf(-gap)",
+    "cloglog": "pt.log1mexp(-pt.exp(pt.maximum(gap, -700))), -pt.exp(gap)",
+}
+
+
+def _continuation_ratio(link: str) -> str:
+    above = f"{LOG_NORMAL_CDF}\n" if link == "probit" else ""
+    return f'''{above}
+def continuation_ratio_{link}(value, eta, cutpoints):
+    """Log probability of the categories: each cutpoint is where some stay and others go on."""
+    gap = cutpoints - eta[:, None]
+    stay, go_on = {_STEPS[link]}
+    place, reached = pt.arange(cutpoints.size), value[:, None]
+    passed = pt.switch(pt.lt(place, reached), go_on, 0.0)
+    return (passed + pt.switch(pt.eq(place, reached), stay, 0.0)).sum()
+'''
+
+
+def _likelihood(function: str) -> str:
+    # The signature takes all rows at once: else PyMC repeats the cutpoints for every row.
+    return (
+        f"pm.CustomDist(NAME, eta, cutpoints, logp={function}_{{{{ link }}}}, "
+        'signature="(n),(k)->(n)", dtype="int64", observed=d["y"], dims="obs")'
+    )
+
+
+_CUTPOINTS = Parameter("cutpoints", "real", "StudentT(3, 0, 2.5)")
+
 ORDERED_FAMILIES = (
     Family(
         name="ordinal",
         description="ordered categories, by cutpoints in place of an intercept",
-        links=("logit", "probit"),
+        links=("logit", "probit", "cloglog"),
         response="ordered",
-        # The signature takes all rows at once: else PyMC repeats the cutpoints for every row.
-        likelihood="pm.CustomDist(NAME, eta, cutpoints, logp=cumulative_{{ link }}, "
-        'signature="(n),(k)->(n)", dtype="int64", observed=d["y"], dims="obs")',
+        likelihood=_likelihood("cumulative"),
         simulate=_simulate_ordinal,
         log_likelihood=_log_ordinal,
+        category_shares=_cumulative_shares,
+        cutpoints_of=lambda link, shares: LINKS[link].forward(shares.cumsum()[:-1]),
         variance=lambda mean, parameters, trials: np.ones_like(mean),
         example="y = np.searchsorted(cutpoints, eta + {latent})",
-        parameters=(Parameter("cutpoints", "real", "StudentT(3, 0, 2.5)"),),
+        equation=r"\Pr({outcome} \leq c)",
+        parameters=(_CUTPOINTS,),
         intercept=False,
-        functions={"logit": _CUMULATIVE_LOGIT, "probit": _CUMULATIVE_PROBIT},
+        functions={
+            "logit": _CUMULATIVE_LOGIT,
+            "probit": _CUMULATIVE_PROBIT,
+            "cloglog": _CUMULATIVE_CLOGLOG,
+        },
         latent=True,
+        ordered_cutpoints=True,
         aliases=("cumulative",),
+    ),
+    Family(
+        name="adjacent_category",
+        description="ordered categories, by the odds of neighbours",
+        links=("logit",),
+        response="ordered",
+        likelihood=_likelihood("adjacent_category"),
+        simulate=_simulate_adjacent,
+        log_likelihood=_log_adjacent,
+        category_shares=_adjacent_shares,
+        cutpoints_of=lambda link, shares: np.log(shares[:-1] / shares[1:]),
+        variance=lambda mean, parameters, trials: np.ones_like(mean),
+        example="y = (np.arange(cutpoints.size + 1) * eta[:, None] - np.r_[0, cutpoints.cumsum()]"
+        " + rng.gumbel(size=(obs.size, cutpoints.size + 1))).argmax(axis=1)",
+        equation=r"\Pr({outcome} = c \mid {outcome} \in [c,\ c + 1])",
+        parameters=(_CUTPOINTS,),
+        intercept=False,
+        functions={"logit": _ADJACENT_CATEGORY},
+        aliases=("acat", "adjacent"),
+    ),
+    Family(
+        name="continuation_ratio",
+        description="ordered categories that are reached one after the other",
+        links=("logit", "probit", "cloglog"),
+        response="ordered",
+        likelihood=_likelihood("continuation_ratio"),
+        simulate=_simulate_continuation,
+        log_likelihood=_log_continuation,
+        category_shares=_continuation_shares,
+        cutpoints_of=lambda link, shares: LINKS[link].forward(
+            shares[:-1] / shares[::-1].cumsum()[:0:-1]
+        ),
+        variance=lambda mean, parameters, trials: np.ones_like(mean),
+        example="y = np.cumprod(eta[:, None] + {latents} > cutpoints, axis=1).sum(axis=1)",
+        equation=r"\Pr({outcome} = c \mid {outcome} \geq c)",
+        parameters=(_CUTPOINTS,),
+        intercept=False,
+        functions={link: _continuation_ratio(link) for link in _STEPS},
+        # With cloglog brms has two: this is its sratio. With logit and probit they are the same.
+        aliases=("sratio", "cratio", "sequential"),
     ),
 )

@@ -1,6 +1,7 @@
 """Families of real outcomes."""
 
 import numpy as np
+from scipy import special
 
 from bayesml.specs.family_records import Family, Parameter, Parameters
 
@@ -17,6 +18,29 @@ def _log_gaussian(link: str, y: np.ndarray, eta: np.ndarray, parameters: Paramet
     """Return -((y - eta) / sigma)^2 / 2 - log(sigma) - log(2 pi) / 2."""
     sigma = parameters["sigma"]
     return -0.5 * ((y - eta) / sigma) ** 2 - (np.log(sigma) + _HALF_LOG_2PI)
+
+
+def _simulate_student(
+    rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
+) -> np.ndarray:
+    nu = np.broadcast_to(np.asarray(parameters["nu"], dtype=float), np.shape(mean))
+    return mean + parameters["sigma"] * rng.standard_t(nu)
+
+
+def _log_student(link: str, y: np.ndarray, eta: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Return -(nu + 1) / 2 log(1 + r^2 / nu) - log B(nu / 2, 1 / 2) - log(nu sigma^2) / 2."""
+    sigma = np.asarray(parameters["sigma"], dtype=float)
+    nu = np.asarray(parameters["nu"], dtype=float)
+    constant = special.betaln(nu / 2, 0.5) + np.log(nu) / 2 + np.log(sigma)
+    return -(nu + 1) / 2 * np.log1p(((y - eta) / sigma) ** 2 / nu) - constant
+
+
+def _student_variance(mean: np.ndarray, parameters: Parameters, trials: np.ndarray) -> np.ndarray:
+    """Return sigma^2 nu / (nu - 2), infinite where nu is 2 or less."""
+    nu = np.asarray(parameters["nu"], dtype=float)
+    excess = np.where(nu > 2, nu - 2, np.inf)
+    factor = np.where(nu > 2, 1 + 2 / excess, np.inf)
+    return np.broadcast_to(np.square(parameters["sigma"]) * factor, np.shape(mean))
 
 
 REAL_FAMILIES = (
@@ -38,5 +62,26 @@ REAL_FAMILIES = (
         level1="sigma",
         correlated_residuals=True,
         aliases=("normal",),
+    ),
+    Family(
+        name="student",
+        description="real numbers with heavy tails",
+        links=("identity",),
+        response="real",
+        likelihood='pm.StudentT(NAME, nu=nu, mu=eta, sigma=sigma, observed=d["y"], dims="obs")',
+        simulate=_simulate_student,
+        log_likelihood=_log_student,
+        variance=_student_variance,
+        example="y = eta + rng.standard_t(5.0, size=obs.size)",
+        equation=r"\mathrm{{StudentT}}(\nu,\ {mean},\ \sigma^{{2}})",
+        parameters=(
+            Parameter("sigma", "positive", "HalfStudentT(4, {s})"),
+            # Juarez & Steel (2010), doi:10.1198/jbes.2009.07145.
+            Parameter("nu", "positive", "Gamma(2, 0.1)"),
+        ),
+        scaled=True,
+        level1="sigma",
+        log_concave=False,
+        aliases=("t", "student_t", "StudentT"),
     ),
 )

@@ -104,15 +104,39 @@ def _poisson(row: Row, eta: float, values: Mapping[str, np.ndarray]) -> float:
     return float(stats.poisson.logpmf(row.events, row.days * np.exp(eta)))
 
 
+LATENT = {"logit": stats.logistic, "probit": stats.norm, "cloglog": stats.gumbel_l}
+
+
 def _ordinal(link: str) -> Callable[..., float]:
-    cdf = stats.logistic.cdf if link == "logit" else stats.norm.cdf
+    latent = LATENT[link]
 
     def density(row: Row, eta: float, values: Mapping[str, np.ndarray]) -> float:
         bounds = [-np.inf, *values["cutpoints"], np.inf]
         low, high = bounds[row.grade - 1] - eta, bounds[row.grade] - eta
         if low > 0:  # the upper tail, where the cdf itself is near 1
-            low, high = -high, -low
-        return float(np.log(cdf(high) - cdf(low)))
+            return float(np.log(latent.sf(low) - latent.sf(high)))
+        return float(np.log(latent.cdf(high) - latent.cdf(low)))
+
+    return density
+
+
+def _adjacent_category(row: Row, eta: float, values: Mapping[str, np.ndarray]) -> float:
+    """Every category has the odds exp(eta - cutpoint) against the one below it."""
+    odds = np.cumprod([1.0, *np.exp(eta - values["cutpoints"])])
+    return float(np.log(odds[row.grade - 1] / odds.sum()))
+
+
+def _continuation_ratio(link: str) -> Callable[..., float]:
+    latent = LATENT[link]
+
+    def density(row: Row, eta: float, values: Mapping[str, np.ndarray]) -> float:
+        total = 0.0
+        for place, cutpoint in enumerate(values["cutpoints"], start=1):
+            if row.grade > place:
+                total += latent.logsf(cutpoint - eta)
+            elif row.grade == place:
+                total += latent.logcdf(cutpoint - eta)
+        return float(total)
 
     return density
 
@@ -139,10 +163,16 @@ OUTCOMES["poisson"] = Outcome(
     _poisson,
     lambda t: float(np.log(t["events"].sum() / t["days"].sum())),
 )
-for _link in ("logit", "probit"):
+for _link in LATENT:
     OUTCOMES[f"ordinal {_link}"] = Outcome(
         "grade", {"family": "ordinal", "link": _link}, _ordinal(_link), None
     )
+    OUTCOMES[f"continuation_ratio {_link}"] = Outcome(
+        "grade", {"family": "continuation_ratio", "link": _link}, _continuation_ratio(_link), None
+    )
+OUTCOMES["adjacent_category logit"] = Outcome(
+    "grade", {"family": "adjacent_category"}, _adjacent_category, None
+)
 
 for _row in FAMILY_ROWS:
     # The first four families have rows of their own above, with 0/1 outcomes and exposures.
@@ -231,7 +261,10 @@ def log_joint(
     offset: Callable[[Row], float] = lambda row: 0.0,
 ) -> float:
     """The log-joint density under the default priors, at parameters on the user's scale."""
-    spread = float(table[outcome.formula_left].std()) if outcome.scaled else 1.0
+    spread = 1.0
+    if outcome.scaled:
+        column = table[outcome.formula_left]
+        spread = float((np.log(column) if outcome.options.get("link") == "log" else column).std())
     coefficients = dict(zip(labels.get("coef", ()), values.get("beta", ()), strict=True))
     columns = {
         label: np.array([predictors[label](row) for row in table.itertuples()])

@@ -79,11 +79,14 @@ def test_poisson() -> None:
     np.testing.assert_allclose(found, stats.poisson.logpmf(y, np.exp(ETA)), rtol=1e-10)
 
 
-@pytest.mark.parametrize("link", ["logit", "probit"])
+LATENT = {"logit": stats.logistic, "probit": stats.norm, "cloglog": stats.gumbel_l}
+
+
+@pytest.mark.parametrize("link", list(LATENT))
 def test_ordinal(link: str) -> None:
     y = np.array([0, 1, 2, 3])
     lower, upper = category_bounds(y, CUTPOINTS)
-    cdf = stats.logistic if link == "logit" else stats.norm
+    cdf = LATENT[link]
     for eta in (-6.0, -0.4, 0.0, 1.3, 6.0):
         found = RowLikelihood("ordinal", link, y[:, None], {"lower": lower, "upper": upper})(
             np.full(lower.shape, eta)
@@ -91,15 +94,54 @@ def test_ordinal(link: str) -> None:
         for draw, cutpoints in enumerate(CUTPOINTS):
             bounds = np.array([-np.inf, *cutpoints, np.inf]) - eta
             # In the upper tail the survival function has the digits.
-            tail = cdf.sf(bounds[:-1]) - cdf.sf(bounds[1:])
-            shares = np.where(bounds[:-1] > 0, tail, np.diff(cdf.cdf(bounds)))
-            np.testing.assert_allclose(found[:, draw], np.log(shares), rtol=1e-8, atol=1e-15)
+            above = cdf.logsf(bounds)
+            tail = above[:-1] + np.log(-np.expm1(above[1:] - above[:-1]))
+            with np.errstate(divide="ignore"):
+                wanted = np.where(bounds[:-1] > 0, tail, np.log(np.diff(cdf.cdf(bounds))))
+            np.testing.assert_allclose(found[:, draw], wanted, rtol=1e-8, atol=1e-15)
 
 
-@pytest.mark.parametrize("link", ["logit", "probit"])
-def test_categories_of_an_ordinal_row_add_up(link: str) -> None:
+@pytest.mark.parametrize("link", list(LATENT))
+def test_continuation_ratio(link: str) -> None:
+    y, cdf = np.array([0, 1, 2, 3]), LATENT[link]
+    parameters = {"cutpoints": CUTPOINTS.T[:, None]}
+    for eta in (-6.0, -0.4, 0.0, 1.3, 6.0):
+        found = RowLikelihood("continuation_ratio", link, y[:, None], parameters)(
+            np.full((4, 2), eta)
+        )
+        for draw, cutpoints in enumerate(CUTPOINTS):
+            passed = np.concatenate([[0.0], cdf.logsf(cutpoints - eta).cumsum()])
+            stopped = np.append(cdf.logcdf(cutpoints - eta), 0.0)
+            np.testing.assert_allclose(found[:, draw], passed + stopped, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("eta", [-30.0, -0.4, 1.3, 30.0])
+def test_adjacent_category(eta: float) -> None:
+    y = np.array([0, 1, 2, 3])
+    parameters = {"cutpoints": CUTPOINTS.T[:, None]}
+    found = RowLikelihood("adjacent_category", "logit", y[:, None], parameters)(
+        np.full((4, 2), eta)
+    )
+    for draw, cutpoints in enumerate(CUTPOINTS):
+        scores = np.concatenate([[0.0], (eta - cutpoints).cumsum()])
+        np.testing.assert_allclose(
+            found[:, draw], special.log_softmax(scores), rtol=1e-9, atol=1e-15
+        )
+
+
+@pytest.mark.parametrize(
+    ("family", "link"),
+    [
+        (record.name, link)
+        for record in FAMILIES.values()
+        if record.response == "ordered"
+        for link in record.links
+    ],
+)
+def test_categories_of_an_ordered_row_add_up(family: str, link: str) -> None:
     lower, upper = category_bounds(np.arange(4), CUTPOINTS)
-    rows = RowLikelihood("ordinal", link, np.arange(4)[:, None], {"lower": lower, "upper": upper})
+    parameters = {"lower": lower, "upper": upper, "cutpoints": CUTPOINTS.T[:, None]}
+    rows = RowLikelihood(family, link, np.arange(4)[:, None], parameters)
     np.testing.assert_allclose(special.logsumexp(rows(np.full((4, 2), 1.7)), axis=0), 0, atol=1e-12)
 
 

@@ -170,3 +170,21 @@ def test_rare_outcomes_keep_their_digits() -> None:
     counts = log_link_partition(between, eta, NESTED)
     found = binary_partition(between, eta, NESTED, expit)
     assert found.shares == pytest.approx(counts.shares, rel=1e-3)
+
+
+def test_outcomes_that_vary_less_than_0_and_1() -> None:
+    """A beta outcome: p (1 - p) / (1 + phi) within units, Var p between them."""
+    rng = np.random.default_rng(5)
+    p = expit(0.4 + 1.2 * rng.normal(size=400_000))
+    within = (p * (1 - p)).mean() / (1 + 6.0)
+    one = np.zeros((1, 1), dtype=bool)
+    found = binary_partition(np.array([[1.44]]), np.array([0.4]), one, expit, 1 / (1 + 6.0))
+    assert found.shares[0, 0] == pytest.approx(p.var() / (p.var() + within), rel=5e-3)
+    assert found.correlations[0, 0] == pytest.approx(found.shares[0, 0])
+    assert found.shares[0, 0] + found.level1[0] == pytest.approx(1)
+
+
+def test_an_infinite_level_1_has_the_whole_variance() -> None:
+    found = linear_partition(np.array([1.0, 2.0]), np.inf, APART)
+    assert found.shares.tolist() == [0.0, 0.0]
+    assert float(found.level1) == 1.0

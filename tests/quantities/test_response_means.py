@@ -82,13 +82,51 @@ def test_a_mean_that_overflows_is_infinite() -> None:
     ]
 
 
-@pytest.mark.parametrize("link", ["logit", "probit"])
+@pytest.mark.parametrize(
+    ("family", "link"),
+    [
+        ("adjacent_category", "logit"),
+        *(("continuation_ratio", link) for link in ("logit", "probit", "cloglog")),
+    ],
+)
+@pytest.mark.parametrize("sd", [None, 0.3, 2.5])
+def test_probabilities_of_other_ordered_categories(
+    family: str, link: str, sd: float | None
+) -> None:
+    eta = np.array([[-1.0, 0.5], [2.0, -4.0]])
+    cutpoints = np.array([[1.0, -0.3, 0.4, 1.5], [-0.5, 0.2, 3.0, 0.9]])
+    variance = None if sd is None else np.full((1, 2), sd**2)
+    found = category_probabilities(family, link, eta, cutpoints, variance)
+    assert found.shape == (2, 5, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    for row in range(2):
+        for draw in range(2):
+
+            def shares(x: float, row: int = row, draw: int = draw) -> np.ndarray:
+                gaps = cutpoints[draw] - eta[row, draw] - (sd or 0.0) * x
+                if family == "adjacent_category":
+                    odds = np.cumprod([1.0, *np.exp(-gaps)])
+                    return odds / odds.sum()
+                stop = INVERSES[link](gaps)
+                return np.append(stop, 1.0) * np.cumprod([1.0, *(1 - stop)])
+
+            if sd is None:
+                wanted = shares(0.0)
+            else:
+                # Four thousand strips of a smooth function that is 0 at both ends.
+                x = np.linspace(-9, 9, 4001)
+                weights = stats.norm.pdf(x) * (x[1] - x[0])
+                wanted = np.array([shares(at) for at in x]).T @ weights
+            np.testing.assert_allclose(found[row, :, draw], wanted, atol=1e-7)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
 @pytest.mark.parametrize("sd", [None, 1.5])
 def test_category_probabilities(link: str, sd: float | None) -> None:
     eta = np.array([[-1.0, 0.5], [2.0, 0.0], [0.3, -4.0]])
     cutpoints = np.array([[-1.0, 0.0, 1.5], [-0.5, 0.2, 0.9]])
     variance = None if sd is None else np.full((1, 2), sd**2)
-    found = category_probabilities(link, eta, cutpoints, variance)
+    found = category_probabilities("ordinal", link, eta, cutpoints, variance)
     assert found.shape == (3, 4, 2)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     for row in range(3):

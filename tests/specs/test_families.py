@@ -34,20 +34,49 @@ def test_simulated_outcomes_have_scipys_moments(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("link", "cdf"), [("logit", stats.logistic.cdf), ("probit", stats.norm.cdf)]
-)
-def test_simulated_categories_have_the_shares_of_the_cumulative_model(
-    link: str, cdf: Callable[..., Any]
-) -> None:
+LATENT = {"logit": stats.logistic, "probit": stats.norm, "cloglog": stats.gumbel_l}
+ORDERED = [
+    (family.name, link)
+    for family in FAMILIES.values()
+    if family.response == "ordered"
+    for link in family.links
+]
+
+
+def shares_of(family: str, link: str, eta: float, cutpoints: np.ndarray) -> np.ndarray:
+    """Probabilities of ordered categories, by the words of each model."""
+    cdf = LATENT[link].cdf
+    if family == "ordinal":
+        return np.diff([0.0, *cdf(cutpoints - eta), 1.0])
+    if family == "adjacent_category":
+        odds = np.cumprod([1.0, *np.exp(eta - cutpoints)])
+        return odds / odds.sum()
+    shares, left = [], 1.0
+    for stop in cdf(cutpoints - eta):
+        shares.append(left * stop)
+        left *= 1 - stop
+    return np.array([*shares, left])
+
+
+@pytest.mark.parametrize(("family", "link"), ORDERED)
+def test_ordered_categories_have_the_shares_of_their_model(family: str, link: str) -> None:
+    record = FAMILIES[family]
     cutpoints = np.array([-1.0, 0.2, 1.5])
+    if not record.ordered_cutpoints:
+        cutpoints = cutpoints[[1, 0, 2]]
+    shares = shares_of(family, link, 0.7, cutpoints)
     parameters: dict[str, Any] = {"cutpoints": cutpoints, "link": link}
-    drawn = FAMILIES["ordinal"].simulate(
+    drawn = record.simulate(
         np.random.default_rng(4), np.full(DRAWS, 0.7), parameters, np.ones(DRAWS)
     )
-    shares = np.diff([0.0, *cdf(cutpoints - 0.7), 1.0])
     found = np.bincount(drawn, minlength=4) / DRAWS
     np.testing.assert_array_less(np.abs(found - shares), 4 * np.sqrt(shares * (1 - shares) / DRAWS))
+    assert record.category_shares is not None
+    assert record.cutpoints_of is not None
+    told = record.category_shares(link, np.array([0.7]), cutpoints[:, None])
+    np.testing.assert_allclose(told[:, 0], shares, rtol=1e-12)
+    # The cutpoints of the shares of these cutpoints, moved to where the linear predictor is 0.
+    np.testing.assert_allclose(record.cutpoints_of(link, shares), cutpoints - 0.7, rtol=1e-10)
 
 
 def test_a_prior_may_ask_for_counts_beyond_what_numpy_draws() -> None:
@@ -69,6 +98,12 @@ def test_mean_and_variance_are_scipys(name: str) -> None:
         assert float(found[0]) == pytest.approx(float(variance) / trials**2, rel=1e-10)
         factor = np.broadcast_to(family.mean_factor(row.parameters), (1,))
         assert mean * float(factor[0]) == pytest.approx(float(mu) / trials, rel=1e-10)
+
+
+def test_student_outcomes_of_few_degrees_of_freedom_have_an_infinite_variance() -> None:
+    parameters = {"sigma": np.array([2.0, 2.0, 2.0]), "nu": np.array([1.5, 2.0, 4.0])}
+    found = FAMILIES["student"].variance(np.zeros(3), parameters, np.ones(1))
+    assert found.tolist() == [np.inf, np.inf, 8.0]
 
 
 def test_every_family_has_a_row() -> None:
@@ -135,7 +170,7 @@ def test_unknown_families(name: Any, words: str) -> None:
     [
         ("gaussian", "log", "identity"),
         ("binomial", "log", "logit, probit, cloglog"),
-        ("ordinal", "cloglog", "logit, probit"),
+        ("adjacent_category", "cloglog", "logit"),
         ("poisson", ["log"], "log"),
     ],
 )

@@ -1,0 +1,124 @@
+"""response ~ x + (x | primary) + (1 | secondary), lognormal log.
+
+Written without a table: predictors are taken as numbers, and every grouping is non-centred, which
+samples well where a unit has few rows. With a table, bayesml chooses per grouping.
+"""
+
+import sys
+
+import arviz as az
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+
+def build(data, coords):
+    """Return the model; `data` holds arrays and prior scales, `coords` the labels."""
+    with pm.Model(coords=coords) as model:
+        d = {name: pm.Data(name, value) for name, value in data.items()}
+
+        # Coefficients; the intercept's prior holds at the mean of the predictors
+        intercept = pm.Normal("intercept_at_mean", d["intercept_location"], d["intercept_scale"])
+        slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic(
+            "beta", pt.concatenate([[intercept - d["x_mean"] @ slopes], slopes]), dims="coef"
+        )
+        eta = intercept + d["x_centred"] @ slopes
+
+        # primary: Intercept and x vary, correlated, non-centred
+        sd_primary = pm.HalfStudentT("sd_primary", 4, d["sd_primary_scale"], dims="primary_term")
+        chol_primary = pm.LKJCorr("chol_primary", n=2, eta=2)
+        z_primary = pm.Normal("z_primary", 0, 1, dims=("primary", "primary_term"))
+        u_primary = pm.Deterministic(
+            "u_primary",
+            z_primary @ (sd_primary[:, None] * chol_primary).T,
+            dims=("primary", "primary_term"),
+        )
+        eta += (d["terms_primary"] * u_primary[d["unit_primary"]]).sum(axis=-1)
+
+        # secondary: Intercept varies, non-centred
+        sd_secondary = pm.HalfStudentT(
+            "sd_secondary", 4, d["sd_secondary_scale"], dims="secondary_term"
+        )
+        z_secondary = pm.Normal("z_secondary", 0, 1, dims=("secondary", "secondary_term"))
+        u_secondary = pm.Deterministic(
+            "u_secondary", z_secondary * sd_secondary, dims=("secondary", "secondary_term")
+        )
+        eta += u_secondary[d["unit_secondary"], 0]
+
+        # Response
+        sigma = pm.HalfStudentT("sigma", 4, d["sigma_scale"])
+        pm.LogNormal("response", eta, sigma, observed=d["y"], dims="obs")
+
+        # Reported on the user's scale
+        pm.Deterministic(
+            "corr_primary", chol_primary @ chol_primary.T, dims=("primary_term", "primary_term_bis")
+        )
+
+    return model
+
+
+def example():
+    """Return simulated data and their labels, to try the model; replace them by your own."""
+    rng = np.random.default_rng(1)
+    obs = np.arange(600)
+    unit_primary = obs // 5  # 120 units of 5 rows
+    unit_secondary = rng.integers(60, size=obs.size)
+
+    # Predictors: x
+    x = rng.normal(size=(obs.size, 1))
+    terms_primary = np.column_stack([np.ones(obs.size), x[:, 0]])
+
+    # Outcomes from the model, with known parameters
+    eta = 0.5 + x @ [0.5]
+    sd_primary = np.array([0.5, 0.3])
+    corr_primary = 0.7 * np.eye(2) + 0.3
+    covariance_primary = sd_primary[:, None] * corr_primary * sd_primary
+    u_primary = rng.multivariate_normal(np.zeros(2), covariance_primary, size=120)
+    eta += (terms_primary * u_primary[unit_primary]).sum(axis=-1)
+    u_secondary = rng.normal(scale=[0.5], size=(60, 1))
+    eta += u_secondary[unit_secondary][:, 0]
+    y = rng.lognormal(eta, 0.5)
+    s = np.log(y).std(ddof=1)
+
+    data = {
+        "y": y,
+        "x_mean": x.mean(axis=0),
+        "x_centred": x - x.mean(axis=0),
+        "unit_primary": unit_primary,
+        "terms_primary": terms_primary,
+        "unit_secondary": unit_secondary,
+        # Numbers of the priors, from the data where they are defaults
+        "intercept_location": np.log(y).mean(),
+        "intercept_scale": 2.5 * s,
+        "slopes_scale": 2.5 * s / x.std(axis=0),
+        "sd_primary_scale": np.array([s, s / terms_primary[:, 1].std()]),
+        "sd_secondary_scale": np.array([s]),
+        "sigma_scale": s,
+    }
+    coords = {
+        "obs": obs,
+        "coef": ["Intercept", "x"],
+        "predictor": ["x"],
+        "primary": np.arange(120),
+        "primary_term": ["Intercept", "x"],
+        "primary_term_bis": ["Intercept", "x"],
+        "secondary": np.arange(60),
+        "secondary_term": ["Intercept"],
+    }
+    return data, coords
+
+
+def load_arrays(path):
+    """Return data and coords from a file that `bayesml code ... --arrays FILE.npz` wrote."""
+    with np.load(path) as arrays:
+        data = {name: arrays[name] for name in arrays if not name.startswith("coords/")}
+        coords = {name[7:]: arrays[name] for name in arrays if name.startswith("coords/")}
+    return data, coords
+
+
+if __name__ == "__main__":
+    data, coords = load_arrays(sys.argv[1]) if len(sys.argv) > 1 else example()
+    with build(data, coords):
+        trace = pm.sample(draws=500, tune=500, chains=2, random_seed=1)
+    print(az.summary(trace, var_names=["beta", "sd_primary", "sd_secondary", "sigma"]))

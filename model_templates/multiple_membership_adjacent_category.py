@@ -1,0 +1,145 @@
+"""response ~ x + (x | mm(company1, company2, company3, weights=cbind(weight1, weight2, weight3),
+name='company')), adjacent_category logit.
+
+Written without a table: predictors are taken as numbers, and every grouping is non-centred, which
+samples well where a unit has few rows. With a table, bayesml chooses per grouping.
+"""
+
+import sys
+
+import arviz as az
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+
+def adjacent_category_logit(value, eta, cutpoints):
+    """Log probability of the categories: log odds of k + 1 against k are eta - cutpoints[k]."""
+    sums = pt.concatenate([[0.0], pt.cumsum(cutpoints)])
+    scores = eta[:, None] * pt.arange(sums.size) - sums
+    return (value * eta - sums[value] - pt.logsumexp(scores, axis=1)).sum()
+
+
+def build(data, coords):
+    """Return the model; `data` holds arrays and prior scales, `coords` the labels."""
+    with pm.Model(coords=coords) as model:
+        d = {name: pm.Data(name, value) for name, value in data.items()}
+
+        # Cutpoints at the mean of the predictors
+        cutpoints = pm.StudentT(
+            "cutpoints_at_mean",
+            3,
+            mu=d["cutpoints_location"],
+            sigma=d["cutpoints_scale"],
+            dims="cutpoint",
+            initval=data["cutpoints_start"],
+        )
+
+        # Coefficients
+        slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic("beta", slopes, dims="coef")
+        eta = d["x_centred"] @ slopes
+
+        # company: Intercept and x vary, multiple membership, correlated, non-centred
+        sd_company = pm.HalfStudentT("sd_company", 4, d["sd_company_scale"], dims="company_term")
+        chol_company = pm.LKJCorr("chol_company", n=2, eta=2)
+        z_company = pm.Normal("z_company", 0, 1, dims=("company", "company_term"))
+        u_company = pm.Deterministic(
+            "u_company",
+            z_company @ (sd_company[:, None] * chol_company).T,
+            dims=("company", "company_term"),
+        )
+        shared_company = (d["weight_company"][:, :, None] * u_company[d["unit_company"]]).sum(
+            axis=1
+        )
+        eta += (d["terms_company"] * shared_company).sum(axis=-1)
+
+        # Response
+        pm.CustomDist(
+            "response",
+            eta,
+            cutpoints,
+            logp=adjacent_category_logit,
+            signature="(n),(k)->(n)",
+            dtype="int64",
+            observed=d["y"],
+            dims="obs",
+        )
+
+        # Reported on the user's scale
+        pm.Deterministic("cutpoints", cutpoints + d["x_mean"] @ slopes, dims="cutpoint")
+        pm.Deterministic(
+            "corr_company", chol_company @ chol_company.T, dims=("company_term", "company_term_bis")
+        )
+
+    return model
+
+
+def example():
+    """Return simulated data and their labels, to try the model; replace them by your own."""
+    rng = np.random.default_rng(1)
+    obs = np.arange(600)
+    # Each row belongs to 3 of 60 units, with weights that sum to 1
+    first_company = rng.integers(60, size=(obs.size, 1))
+    unit_company = (first_company + 7 * np.arange(3)) % 60
+    weight_company = rng.dirichlet(np.ones(3), size=obs.size)
+
+    # Predictors: x
+    x = rng.normal(size=(obs.size, 1))
+    terms_company = np.column_stack([np.ones(obs.size), x[:, 0]])
+
+    # Outcomes from the model, with known parameters
+    eta = x @ [0.5]
+    sd_company = np.array([0.5, 0.3])
+    corr_company = 0.7 * np.eye(2) + 0.3
+    covariance_company = sd_company[:, None] * corr_company * sd_company
+    u_company = rng.multivariate_normal(np.zeros(2), covariance_company, size=60)
+    shared_company = weight_company[:, :, None] * u_company[unit_company]
+    eta += (terms_company * shared_company.sum(axis=1)).sum(axis=-1)
+    cutpoints = np.linspace(-1.5, 1.5, 3)
+    y = (
+        np.arange(cutpoints.size + 1) * eta[:, None]
+        - np.r_[0, cutpoints.cumsum()]
+        + rng.gumbel(size=(obs.size, cutpoints.size + 1))
+    ).argmax(axis=1)
+    share = np.array([(y <= category).mean() for category in range(3)])
+
+    data = {
+        "y": y,
+        "x_mean": x.mean(axis=0),
+        "x_centred": x - x.mean(axis=0),
+        "unit_company": unit_company,
+        "weight_company": weight_company,
+        "terms_company": terms_company,
+        "cutpoints_start": np.log(share / (1 - share)),
+        # Numbers of the priors, from the data where they are defaults
+        "slopes_scale": 2.5 / x.std(axis=0),
+        "sd_company_scale": np.array([1.0, 1.0 / terms_company[:, 1].std()]),
+        "cutpoints_location": 0.0,
+        "cutpoints_scale": 2.5,
+    }
+    coords = {
+        "obs": obs,
+        "coef": ["x"],
+        "predictor": ["x"],
+        "cutpoint": ["very low|low", "low|high", "high|very high"],
+        "company": np.arange(60),
+        "company_term": ["Intercept", "x"],
+        "company_term_bis": ["Intercept", "x"],
+    }
+    return data, coords
+
+
+def load_arrays(path):
+    """Return data and coords from a file that `bayesml code ... --arrays FILE.npz` wrote."""
+    with np.load(path) as arrays:
+        data = {name: arrays[name] for name in arrays if not name.startswith("coords/")}
+        coords = {name[7:]: arrays[name] for name in arrays if name.startswith("coords/")}
+    return data, coords
+
+
+if __name__ == "__main__":
+    data, coords = load_arrays(sys.argv[1]) if len(sys.argv) > 1 else example()
+    with build(data, coords):
+        trace = pm.sample(draws=500, tune=500, chains=2, random_seed=1)
+    print(az.summary(trace, var_names=["beta", "sd_company", "cutpoints"]))
