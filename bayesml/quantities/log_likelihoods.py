@@ -51,7 +51,8 @@ class RowLikelihood:
         Returns
         -------
         (array, array)
-            Of the shape of `eta`; the second is at least 0, as all families are log-concave.
+            Of the shape of `eta`; the second is at least 0. Log-likelihoods of some families
+            (Student-t, zero-inflated, beta and beta-binomial) curve upwards in places: 0 there.
         """
         step = 1e-3
         with np.errstate(invalid="ignore"):

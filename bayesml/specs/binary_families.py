@@ -111,7 +111,6 @@ BINARY_FAMILIES = (
         functions=BETA_SHAPES,
         latent=True,
         needs_trials=True,
-        log_concave=False,
         aliases=("betabinomial", "beta-binomial"),
     ),
 )

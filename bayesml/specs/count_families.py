@@ -125,7 +125,6 @@ COUNT_FAMILIES = (
         equation=r"\mathrm{{ZeroInflatedPoisson}}({mean},\ \mathrm{{zi}})",
         parameters=(_ZI,),
         mean_factor=_left,
-        log_concave=False,
         aliases=("zip", "zipoisson"),
     ),
     Family(
@@ -147,7 +146,6 @@ COUNT_FAMILIES = (
         r"({mean},\ \mathrm{{shape}},\ \mathrm{{zi}})",
         parameters=(_SHAPE, _ZI),
         mean_factor=_left,
-        log_concave=False,
         aliases=("zinb", "zero_inflated_negbinomial"),
     ),
 )

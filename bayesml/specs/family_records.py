@@ -112,9 +112,6 @@ class Family:
         What it says of censored durations; None where outcomes are always observed.
     needs_trials : bool
         Whether 0/1 outcomes leave a parameter without information, so that there must be trials.
-    log_concave : bool
-        Whether the log-likelihood is concave in the linear predictor; others are integrated over
-        effects with more care.
     aliases : tuple of str
         Names in other software, for hints.
     """
@@ -142,7 +139,6 @@ class Family:
     correlated_residuals: bool = False
     durations: Durations | None = None
     needs_trials: bool = False
-    log_concave: bool = True
     aliases: tuple[str, ...] = ()
 
     @property

@@ -116,7 +116,6 @@ POSITIVE_FAMILIES = (
         equation=r"\mathrm{{Beta}}(\phi\,{mean},\ \phi\,(1 - {mean}))",
         parameters=(Parameter("phi", "positive", "InverseGamma(0.4, 0.3)"),),
         functions=BETA_SHAPES,
-        log_concave=False,
         aliases=("Beta",),
     ),
 )

@@ -81,7 +81,6 @@ REAL_FAMILIES = (
         ),
         scaled=True,
         level1="sigma",
-        log_concave=False,
         aliases=("t", "student_t", "StudentT"),
     ),
 )
