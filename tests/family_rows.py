@@ -102,6 +102,7 @@ def _weibull(mean: Any, parameters: Mapping[str, Any], trials: Any) -> Any:
 DURATIONS: dict[str, Callable[[Any, Mapping[str, Any], Any], Any]] = {
     "exponential": lambda mean, parameters, trials: stats.expon(scale=mean),
     "weibull": _weibull,
+    "lognormal": lambda mean, parameters, trials: stats.lognorm(parameters["sigma"], scale=mean),
     "loglogistic": lambda mean, parameters, trials: stats.fisk(parameters["shape"], scale=mean),
 }
 # A log-logistic duration has a kurtosis from a shape of 4 on.

@@ -212,10 +212,11 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
         ]
     if kind == "unit":
         return [drawn, "share = y.mean()"]
-    if resolved.bounds:
-        return [drawn, *_partly_known(resolved)]
-    spread = f"s = {outcome_text(link)}.std(ddof=1)"
-    return [drawn, *([spread] if resolved.family.scaled else [])]
+    return [
+        drawn,
+        *(_partly_known(resolved) if resolved.bounds else []),
+        *([f"s = {outcome_text(link)}.std(ddof=1)"] if resolved.family.scaled else []),
+    ]
 
 
 def _partly_known(resolved: ResolvedSpec) -> list[str]:

@@ -45,7 +45,8 @@ def response_scales(spec: ModelSpec, response: Response, offset: np.ndarray | No
     spread = 1.0
     if family.scaled:
         latent = spec.link_record.forward(values)
-        spread = float(np.std(latent, ddof=1))
+        # Times of censoring may all be the same.
+        spread = float(np.std(latent, ddof=1)) or 1.0
         location = float(latent.mean() - (0.0 if offset is None else offset.mean()))
     elif family.response == "binary":
         trials = response.trials if response.trials is not None else np.ones_like(values)

@@ -32,7 +32,7 @@ class Options(TypedDict, total=False):
         tilde, ``surv(entry, time, status)`` with delayed entry, ``surv(lower, upper,
         kind="interval")`` where a duration lies between two times (an empty bound is an open
         one). The exponential of the linear predictor is the mean of an exponential and a Weibull
-        duration, as in brms, and the median of a log-logistic one.
+        duration, as in brms, and the median of a log-normal and a log-logistic one.
     link : str
         Link; default the family's first.
     trials : str or int

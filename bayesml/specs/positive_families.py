@@ -3,11 +3,12 @@
 import numpy as np
 from scipy import special
 
+from bayesml.specs.censoring import with_censoring
 from bayesml.specs.family_records import Family, Parameter, Parameters
 from bayesml.specs.link_functions import BETA_SHAPES
+from bayesml.specs.lognormal_durations import LOGNORMAL_DURATIONS, lognormal_log_density
 from bayesml.specs.stable_logarithms import beta_shapes, bounded_exp
 
-_HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 # A prior may ask for outcomes beyond what an outcome may be.
 _SMALLEST, _LARGEST = 1e-100, 1e100
 _BELOW_ONE = 1 - 2.0**-52
@@ -37,12 +38,6 @@ def _simulate_lognormal(
     with np.errstate(divide="ignore"):
         latent = np.log(mean) + parameters["sigma"] * rng.standard_normal(np.shape(mean))
     return np.exp(np.clip(latent, np.log(_SMALLEST), np.log(_LARGEST)))
-
-
-def _log_lognormal(link: str, y: np.ndarray, eta: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Return the normal log density of log y, less log y."""
-    sigma, log_y = parameters["sigma"], np.log(y)
-    return -0.5 * ((log_y - eta) / sigma) ** 2 - (np.log(sigma) + _HALF_LOG_2PI + log_y)
 
 
 def _lognormal_variance(mean: np.ndarray, parameters: Parameters, trials: np.ndarray) -> np.ndarray:
@@ -86,18 +81,21 @@ POSITIVE_FAMILIES = (
     ),
     Family(
         name="lognormal",
-        description="positive numbers whose logarithm is normal",
+        description="positive numbers whose logarithm is normal, durations that may be censored",
         links=("log",),
         response="positive",
         likelihood='pm.LogNormal(NAME, eta, sigma, observed=d["y"], dims="obs")',
         simulate=_simulate_lognormal,
-        log_likelihood=_log_lognormal,
+        log_likelihood=with_censoring(
+            lognormal_log_density, LOGNORMAL_DURATIONS.log_survival, LOGNORMAL_DURATIONS.log_cdf
+        ),
         variance=_lognormal_variance,
         example="y = rng.lognormal(eta, 0.5)",
         equation=r"\mathrm{{LogNormal}}(\log {mean},\ \sigma^{{2}})",
         parameters=(Parameter("sigma", "positive", "HalfStudentT(4, {s})"),),
         scaled=True,
         mean_factor=lambda parameters: np.exp(np.square(parameters["sigma"]) / 2),
+        durations=LOGNORMAL_DURATIONS,
         aliases=("LogNormal", "log_normal"),
     ),
     Family(
