@@ -251,6 +251,9 @@ def predictors_of(
 
 def row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.ndarray]:
     """Return the likelihood's parameters, each an array that broadcasts to (draws, rows, ...)."""
+    if checked.fit.facts.outcomes:
+        own = checked.fit.data["constant_data"].to_dataset()["outcome_number"].values
+        return {name: value[:, own] for name, value in draws.parameters.items()}
     # One more axis than the draws: the rows.
     found = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
     for part in checked.fit.facts.parts:
@@ -319,14 +322,6 @@ def outcome_moments(
     if family.level1:
         variance = np.where(np.isfinite(variance), variance, np.square(parameters[family.level1]))
     return mean * family.mean_factor(parameters), np.sqrt(variance)
-
-
-def _row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.ndarray]:
-    """Return the likelihood's parameters with one more axis than the draws: the rows."""
-    if not checked.fit.facts.outcomes:
-        return {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
-    own = checked.fit.data["constant_data"].to_dataset()["outcome_number"].values
-    return {name: value[:, own] for name, value in draws.parameters.items()}
 
 
 def _residuals(checked: CheckedRows, draws: ChosenDraws) -> CorrelatedResiduals | None:

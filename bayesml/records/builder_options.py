@@ -26,13 +26,14 @@ class Options(TypedDict, total=False):
 
     Attributes
     ----------
-    family : {"gaussian", "binomial", "poisson", "negative_binomial", "ordinal", "exponential", \
-"weibull", "loglogistic"}
-        Likelihood; default gaussian. Durations may be censored: ``surv(time, status)`` left of the
-        tilde, ``surv(entry, time, status)`` with delayed entry, ``surv(lower, upper,
-        kind="interval")`` where a duration lies between two times (an empty bound is an open
-        one). The exponential of the linear predictor is the mean of an exponential and a Weibull
-        duration, as in brms, and the median of a log-normal and a log-logistic one.
+    family : str
+        Likelihood; default gaussian. `bayesml new STRUCTURE --family NAME` describes each; a name
+        that does not exist is answered by the names that do. Durations may be censored:
+        ``surv(time, status)`` left of the tilde, ``surv(entry, time, status)`` with delayed entry,
+        ``surv(lower, upper, kind="interval")`` where a duration lies between two times (an empty
+        bound is an open one). The exponential of the linear predictor is the mean of an
+        exponential and a Weibull duration, as in brms, and the median of a log-normal and a
+        log-logistic one.
     link : str
         Link; default the family's first.
     trials : str or int

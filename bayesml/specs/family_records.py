@@ -112,6 +112,9 @@ class Family:
         What it says of censored durations; None where outcomes are always observed.
     needs_trials : bool
         Whether 0/1 outcomes leave a parameter without information, so that there must be trials.
+    heavy_tails : bool
+        Whether the log-likelihood flattens far from the outcome, so that an effect of one row may
+        have two modes, one near 0 and one near the outcome.
     aliases : tuple of str
         Names in other software, for hints.
     """
@@ -139,6 +142,7 @@ class Family:
     correlated_residuals: bool = False
     durations: Durations | None = None
     needs_trials: bool = False
+    heavy_tails: bool = False
     aliases: tuple[str, ...] = ()
 
     @property

@@ -81,6 +81,7 @@ REAL_FAMILIES = (
         ),
         scaled=True,
         level1="sigma",
+        heavy_tails=True,
         aliases=("t", "student_t", "StudentT"),
     ),
 )

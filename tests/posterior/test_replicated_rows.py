@@ -98,3 +98,21 @@ def test_new_units_have_the_covariance_of_sigma(fake_fit: MakeFit) -> None:
     assert np.cov(effects.T) == pytest.approx(np.array([[0.25, -0.8], [-0.8, 4.0]]), rel=0.05)
     (made,) = replications(checked, rng, SAME)
     assert (made.draws.effects["g"] == 9).all()
+
+
+@pytest.mark.filterwarnings("ignore:Outcomes are missing")
+def test_each_outcome_scatters_by_its_own_sigma(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"a": rng.normal(size=24), "b": rng.normal(size=24)})
+    table["g"] = np.tile(range(6), 4)
+    table.loc[3, "b"] = np.nan
+    model = bml.multivariate(table, "1", outcomes=["a", "b"], group="g", residual_correlation=False)
+    checked = checked_rows(fake_fit(model, draws=3, chains=1, values={"sigma": [1.0, 10.0]}), 3)
+    eta = predictors_of(checked, checked.draws)
+    _, sd = outcome_moments(checked, checked.draws, eta)
+    number = checked.fit.data["constant_data"]["outcome_number"].values
+    assert len(number) == 47
+    np.testing.assert_allclose(sd, np.broadcast_to(np.where(number == 0, 1.0, 10.0), sd.shape))
+    drawn = simulated_outcomes(checked, checked.draws, eta, rng) - eta
+    assert drawn[:, number == 0].std() == pytest.approx(1.0, rel=0.4)
+    assert drawn[:, number == 1].std() == pytest.approx(10.0, rel=0.4)
