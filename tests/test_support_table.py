@@ -1,0 +1,136 @@
+"""The README's table of likelihoods and structures: every cell is tried here.
+
+`BAYESML_WRITE=1 .venv/bin/python -m pytest tests/test_support_table.py` writes it anew.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesml as bml
+from bayesml.codegen.starters import starter_structures, templates_folder
+from bayesml.specs.families import FAMILIES
+
+README = Path(__file__).parent.parent / "README.md"
+MARKS = ("<!-- supported: begin -->", "<!-- supported: end -->")
+ROWS = 48
+
+OUTCOMES: dict[str, Callable[[np.random.Generator], Any]] = {
+    "real": lambda rng: rng.normal(size=ROWS),
+    "positive": lambda rng: rng.gamma(2.0, size=ROWS),
+    "unit": lambda rng: rng.beta(2.0, 2.0, size=ROWS),
+    "binary": lambda rng: rng.integers(0, 2, ROWS),
+    "count": lambda rng: rng.poisson(2.0, ROWS),
+    "ordered": lambda rng: np.arange(ROWS) % 4,
+}
+
+
+def table_for(family: str) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    number = np.arange(ROWS)
+    return pd.DataFrame(
+        {
+            "y": OUTCOMES[FAMILIES[family].response](rng),
+            "x": rng.normal(size=ROWS),
+            "trials": 3,
+            "outer": number // 8,
+            "inner": number // 4,
+            "other": rng.permutation(number % 5),
+            "first": number % 6,
+            "second": (number + 1) % 6,
+            "time": number % 4,
+        }
+    )
+
+
+def build(family: str, structure: str) -> bml.Model:
+    table = table_for(family)
+    options: dict[str, Any] = {"family": family}
+    if FAMILIES[family].needs_trials:
+        options["trials"] = "trials"
+    if structure == "two_level":
+        return bml.two_level(table, "y ~ x", group="outer", slopes=["x"], **options)
+    if structure == "three_level":
+        return bml.three_level(table, "y ~ x", groups=["inner", "outer"], **options)
+    if structure == "cross_classified":
+        return bml.cross_classified(table, "y ~ x", groups=["outer", "other"], **options)
+    if structure == "multiple_membership":
+        return bml.multiple_membership(table, "y ~ x", members=["first", "second"], **options)
+    return bml.longitudinal(table, "y ~ x", unit="inner", time="time", growth=1, **options)
+
+
+def what_works(family: str, structure: str, fake_fit: Callable[..., bml.Fit]) -> dict[str, bool]:
+    """Return what works; what does not must be refused in words."""
+    model = build(family, structure)
+    # Its density and its gradient are tried in test_log_density.py, sampling elsewhere.
+    made = model.to_pymc()
+    reported = set(model.resolved.posterior_names) <= set(made.named_vars)
+    found = {"fit": reported and len(made.observed_RVs) == 1}
+    # Durations of a log-logistic shape up to 2 have no variance to divide.
+    shapes = {name: 6.0 for name in model.resolved.posterior_names if name == "shape"}
+    fit = fake_fit(model, draws=60, chains=2, values=shapes)
+    calls: dict[str, Callable[[], pd.DataFrame]] = {
+        "predict": lambda: bml.predict(fit, groups="marginal"),
+        "loo": lambda: bml.loo(fit).pointwise,
+        "vpc": lambda: bml.vpc(fit, scale="response" if FAMILIES[family].latent else "latent"),
+    }
+    for name, call in calls.items():
+        try:
+            values = call()
+        except bml.FitError:
+            found[name] = False
+        else:
+            column = "elpd" if name == "loo" else "mean"
+            found[name] = len(values) > 0 and not values[column].isna().any()
+    script = templates_folder() / f"{structure}_{family}.py"
+    found["template"] = script.is_file() and "def build(data, coords)" in script.read_text()
+    return found
+
+
+def cell(found: dict[str, bool]) -> str:
+    missing = [name for name, works in found.items() if not works]
+    return "yes" if not missing else f"without {', '.join(missing)}"
+
+
+def rendered(cells: dict[tuple[str, str], str]) -> str:
+    structures = starter_structures()
+    lines = [
+        "| likelihood (links) | " + " | ".join(f"`{name}`" for name in structures) + " |",
+        "|---" * (len(structures) + 1) + "|",
+    ]
+    for family, record in FAMILIES.items():
+        row = " | ".join(cells[family, structure] for structure in structures)
+        lines.append(f"| {family} ({', '.join(record.links)}) | {row} |")
+    return "\n".join(lines)
+
+
+@pytest.mark.filterwarnings("ignore::bayesml.errors.BayesmlWarning")
+def test_the_readme_shows_what_works(fake_fit: Callable[..., bml.Fit]) -> None:
+    cells = {
+        (family, structure): cell(what_works(family, structure, fake_fit))
+        for family in FAMILIES
+        for structure in starter_structures()
+    }
+    text = README.read_text(encoding="utf-8")
+    pattern = re.compile(f"{MARKS[0]}\n(.*?)\n{MARKS[1]}", re.DOTALL)
+    if os.environ.get("BAYESML_WRITE"):
+        text = pattern.sub(lambda _: f"{MARKS[0]}\n{rendered(cells)}\n{MARKS[1]}", text)
+        README.write_text(text, encoding="utf-8")
+    shown = pattern.search(text)
+    assert shown is not None
+    assert shown[1] == rendered(cells), "run it with BAYESML_WRITE=1"
+
+
+def test_a_cell_says_what_is_missing() -> None:
+    assert cell({"fit": True, "vpc": True}) == "yes"
+    assert cell({"fit": True, "vpc": False, "template": False}) == "without vpc, template"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert build("ordinal", "two_level").spec.family == "ordinal"
