@@ -1,11 +1,6 @@
-"""Correlated residuals of a fit: their draws, and refusals of what takes rows as independent."""
-
-import numpy as np
+"""The residual structure of a fit, and refusals of what takes rows as independent."""
 
 from bayesml.errors import FitError, listed, quoted
-from bayesml.posterior.linear_predictors import flat_draws
-from bayesml.quantities.residual_covariances import CorrelatedResiduals
-from bayesml.records.fits import Fit
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS, ResidualCorrelation
 
@@ -41,24 +36,3 @@ def require_independent_residuals(spec: ModelSpec, what: str, instead: str) -> N
             f"{what} takes the rows of a unit as independent given its effects, and the residuals "
             f"of this model are correlated ({quoted(spec.residual.text)}). {instead}"
         )
-
-
-def fitted_residuals(fit: Fit) -> CorrelatedResiduals | None:
-    """Return the residuals' distribution in every draw, None where they are independent.
-
-    Parameters
-    ----------
-    fit : Fit
-        With its rows.
-    """
-    record = residual_record(fit.spec)
-    if record is None:
-        return None
-    rows = fit.data["constant_data"].to_dataset()
-    return CorrelatedResiduals(
-        np.asarray(rows["unit_residual"].values, dtype=np.int64),
-        np.asarray(rows["place_residual"].values, dtype=float),
-        record.correlations,
-        flat_draws(fit, "sigma"),
-        flat_draws(fit, record.parameter),
-    )

@@ -74,7 +74,7 @@ def needs_long_trajectories(model: Model) -> bool:
     """Return whether a trajectory is doubled once more after it has turned back.
 
     An SD that may be 0 is explored slowly; and so are cutpoints with their coefficients, which
-    move against all effects at once (ESS per step three to five times higher on socatt).
+    move against all effects at once: socatt_ordinal fails R-hat without it.
     """
     return unsettled(model.design.reliabilities) or not model.resolved.family.intercept
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import groupby
 
 from bayesml.specs.distributions import Prior
@@ -308,11 +307,6 @@ class ResolvedSpec:
     def centred_predictors(self) -> bool:
         """Whether predictors are centred: with an intercept or cutpoints to take up the shift."""
         return self.intercept or bool(self.categories)
-
-    @cached_property
-    def by_identifier(self) -> Mapping[str, ResolvedGrouping]:
-        """The groupings by identifier."""
-        return {grouping.identifier: grouping for grouping in self.groupings}
 
     @property
     def posterior_names(self) -> tuple[str, ...]:

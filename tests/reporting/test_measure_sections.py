@@ -49,8 +49,14 @@ def test_other_links_have_r2_alone(fake_fit: MakeFit) -> None:
 
 
 def test_what_is_not_defined_is_said(fake_fit: MakeFit) -> None:
-    fit = fitted(fake_fit, "gaussian")
-    assert len(measures_section(fit, 0.89).tables) == 1
+    categories = fitted(fake_fit, "adjacent_category")
+    section = measures_section(categories, 0.89)
+    assert any("level-1 variance" in sentence for sentence in section.sentences)
+    assert all("R2" not in table.caption for table in section.tables)
+
+
+def test_without_groupings_or_a_ratio_r2_stands_alone(fake_fit: MakeFit) -> None:
     alone = bml.model(bml.load_dataset("exam"), "normexam ~ standLRT")
-    section = measures_section(fake_fit(alone, draws=40), 0.89)
-    assert section.tables or section.sentences
+    for fit in (fitted(fake_fit, "gaussian"), fake_fit(alone, draws=40)):
+        (explained,) = measures_section(fit, 0.89).tables
+        assert explained.caption.startswith("R2")
