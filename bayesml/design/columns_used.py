@@ -18,12 +18,8 @@ def columns_used(spec: ModelSpec) -> dict[str, str]:
         for text in grouping.terms:
             for name in column_names(parse_terms(text)):
                 columns.setdefault(name, "varying term")
-    for text in spec.parts.offsets:
-        for name in column_names(parse(text)):
-            columns.setdefault(name, "offset")
-    for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
-        if column is not None:
-            columns.setdefault(column, role)
+    for name, role in offset_columns(spec).items():
+        columns.setdefault(name, role)
     if spec.residual is not None and spec.residual.time is not None:
         columns.setdefault(spec.residual.time, "time of the residuals")
     for name in spec.residual.unit if spec.residual is not None else ():
@@ -34,4 +30,13 @@ def columns_used(spec: ModelSpec) -> dict[str, str]:
             columns.setdefault(name, "grouping")
     if spec.member is not None:
         columns.setdefault(spec.member, "grouping")
+    return columns
+
+
+def offset_columns(spec: ModelSpec) -> dict[str, str]:
+    """Return the columns of the known part of the linear predictor, with their role."""
+    columns = {name: "offset" for text in spec.parts.offsets for name in column_names(parse(text))}
+    for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
+        if column is not None:
+            columns.setdefault(column, role)
     return columns

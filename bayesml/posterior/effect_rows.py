@@ -12,7 +12,7 @@ from bayesml.design.stored_designs import StoredDesign
 from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
-    flat_draws,
+    flat_parameters,
     mean_of_block,
     predictor_blocks,
     worked_blocks,
@@ -85,7 +85,7 @@ class EffectRows:
         """Return blocks of the rows' means or linear predictors, draws last, one after another."""
         rows = self.having(changes)
         fit = self.fit
-        parameters = {item.name: flat_draws(fit, item.name) for item in fit.spec.scalar_parameters}
+        parameters = flat_parameters(fit)
 
         def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":

@@ -82,6 +82,11 @@ def flat_draws(fit: Fit, name: str) -> np.ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
+def flat_parameters(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the draws of the likelihood's parameters that have no formula of their own."""
+    return {item.name: flat_draws(fit, item.name) for item in fit.spec.scalar_parameters}
+
+
 def predictor_blocks(
     fit: Fit, rows: PredictionRows, seed: int, *, parts: bool = False
 ) -> Iterator[PredictorBlock]:

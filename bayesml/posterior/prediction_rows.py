@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.columns import plain_frame
+from bayesml.design.columns_used import offset_columns
 from bayesml.design.replaying import (
     check_complete,
     key_label,
@@ -23,7 +24,7 @@ from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.outcome_terms import OUTCOME
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import column_names
 from bayesml.tables.checks import require_table
 
 STRATEGIES = ("population", "known", "new", "known or new", "marginal")
@@ -325,12 +326,8 @@ def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict
                     needed.setdefault(name, "varying term")
     for name in trials_columns(spec) if trials else []:
         needed.setdefault(name, "trials")
-    for text in spec.parts.offsets:
-        for name in column_names(parse(text)):
-            needed.setdefault(name, "offset")
-    for column, role in ((spec.exposure, "exposure"), (spec.offset, "offset")):
-        if column is not None:
-            needed.setdefault(column, role)
+    for name, role in offset_columns(spec).items():
+        needed.setdefault(name, role)
     for grouping in spec.every_grouping:
         strategy = chosen[grouping.name]
         if strategy in LABELLED or (strategy == "marginal" and grouping.multiple):

@@ -9,7 +9,7 @@ import pandas as pd
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
-    flat_draws,
+    flat_parameters,
     mean_of_block,
     outcome_of_block,
     own_parameters,
@@ -210,7 +210,7 @@ def _on_blocks[T](
     residuals: PredictedResiduals | None = None,
 ) -> list[T]:
     """Return what `use` makes of the values of each block of rows, draws last, in order."""
-    parameters = {item.name: flat_draws(fit, item.name) for item in fit.spec.scalar_parameters}
+    parameters = flat_parameters(fit)
 
     def make(block: PredictorBlock) -> T:
         if kind == "linear":

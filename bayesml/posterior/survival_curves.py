@@ -7,7 +7,11 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
-from bayesml.posterior.linear_predictors import PredictorBlock, flat_draws, predictor_blocks
+from bayesml.posterior.linear_predictors import (
+    PredictorBlock,
+    flat_parameters,
+    predictor_blocks,
+)
 from bayesml.posterior.prediction_rows import Groups, shown_groups
 from bayesml.posterior.replicated_rows import checked_seed
 from bayesml.posterior.summaries import interval_words
@@ -152,7 +156,7 @@ Curves = list[tuple[Any, list[tuple[float, np.ndarray]]]]
 
 
 def _curves(fit: Fit, rows: Any, times: np.ndarray, seed: int) -> Curves:
-    durations, parameters = require_durations(fit, "bml.survival"), _parameters(fit)
+    durations, parameters = require_durations(fit, "bml.survival"), flat_parameters(fit)
     curves: Curves = []
     for block in predictor_blocks(fit, rows, seed):
         for number, row in enumerate(range(block.rows.start, block.rows.stop)):
@@ -170,10 +174,6 @@ def _one_row(block: PredictorBlock, number: int) -> tuple[np.ndarray, np.ndarray
         return block.eta[number], None
     variance = np.broadcast_to(block.variance, block.eta.shape)
     return block.eta[number], variance[number]
-
-
-def _parameters(fit: Fit) -> dict[str, np.ndarray]:
-    return {item.name: flat_draws(fit, item.name) for item in fit.spec.family_record.parameters}
 
 
 def _times(fit: Fit, times: Sequence[float] | None) -> np.ndarray:
@@ -272,7 +272,7 @@ def median_survival(
     seed = checked_seed(seed)
     durations = require_durations(fit, "bml.median_survival")
     asked = asked_rows(fit, new_data, at, groups, "bml.median_survival")
-    parameters = _parameters(fit)
+    parameters = flat_parameters(fit)
     parts = [
         summarise_rows(median_duration(durations, block.eta, parameters, block.variance), prob)
         for block in predictor_blocks(fit, asked.rows, seed)
