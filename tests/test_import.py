@@ -1,6 +1,7 @@
 """The top of the package: its names, and what importing it costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -87,3 +88,16 @@ def test_loading_every_module_hides_no_public_function() -> None:
     assert callable(bayesml.model)
     assert callable(bayesml.report)
     assert callable(bayesml.summary)
+
+
+def test_every_call_that_a_text_names_exists() -> None:
+    """A message that ends in a call that does not exist leaves its reader alone."""
+    package = Path(bayesml.__file__).parent
+    texts = [*package.rglob("*.py"), package.parent / "README.md", package.parent / "CHANGELOG.md"]
+    named = {
+        (path.name, name)
+        for path in texts
+        for name in re.findall(r"\bbml\.(\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 100
+    assert {item for item in named if item[1] not in bayesml.__all__} == set()

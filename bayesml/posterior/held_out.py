@@ -235,7 +235,7 @@ def group_log_likelihood(
             raise FitError(
                 f"A group of rows has {columns} effects of its own, on more than one linear "
                 f"predictor, and up to {MOST_JOINT_EFFECTS} can be integrated out together. Use "
-                "bml.loo(fit), or bml.cross_validate with a grouping of smaller units."
+                "bml.loo(fit), or bml.kfold(model)."
             )
         columns *= 1 + len(rows.parts)
     terms = 0 if inner is None else inner.terms.shape[1]

@@ -120,8 +120,8 @@ def loo(fit: Fit) -> CrossValidation:
             *(
                 (
                     "With heavy tails these integrals are rough where the SD of the effects is "
-                    "several times the scale of the outcome: a row's elpd may be off by 0.6. Use "
-                    "bml.kfold(model) to be sure.",
+                    "several times the scale of the outcome, and the elpd of such rows may be far "
+                    "off. Use bml.kfold(model) to be sure.",
                 )
                 if family_named(rows.family).heavy_tails and any(map(np.any, sole.values()))
                 else ()
