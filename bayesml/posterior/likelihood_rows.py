@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesml.errors import FitError
-from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.residual_fits import correlated_residuals, residual_record
 from bayesml.quantities.correlation_matrices import covariance_factor
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
@@ -307,12 +307,9 @@ def residuals_of_rows(
 ) -> CorrelatedResiduals:
     """Return the distribution of the correlated residuals of some rows."""
     assert rows.residual is not None
-    return CorrelatedResiduals(
-        rows.residual.unit[chosen],
-        rows.residual.place[chosen],
-        rows.residual.record.correlations,
-        draws.parameters["sigma"],
-        draws.parameters[rows.residual.record.parameter],
+    places = rows.residual
+    return correlated_residuals(
+        places.record, places.unit[chosen], places.place[chosen], draws.parameters
     )
 
 

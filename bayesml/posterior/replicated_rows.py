@@ -10,7 +10,7 @@ from scipy import sparse
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
 from bayesml.posterior.linear_predictors import covariance_root, flat_draws
-from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.residual_fits import correlated_residuals, residual_record
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.quantities.response_means import response_mean
 from bayesml.records.fits import Fit
@@ -330,12 +330,11 @@ def _residuals(checked: CheckedRows, draws: ChosenDraws) -> CorrelatedResiduals 
     if record is None:
         return None
     rows = checked.fit.data["constant_data"].to_dataset()
-    return CorrelatedResiduals(
+    return correlated_residuals(
+        record,
         np.asarray(rows["unit_residual"].values, dtype=np.int64),
         np.asarray(rows["place_residual"].values, dtype=float),
-        record.correlations,
-        draws.parameters["sigma"],
-        draws.parameters[record.parameter],
+        draws.parameters,
     )
 
 

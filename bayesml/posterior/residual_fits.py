@@ -1,6 +1,11 @@
 """The residual structure of a fit, and refusals of what takes rows as independent."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from bayesml.errors import FitError, listed, quoted
+from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS, ResidualCorrelation
 
@@ -36,3 +41,25 @@ def require_independent_residuals(spec: ModelSpec, what: str, instead: str) -> N
             f"{what} takes the rows of a unit as independent given its effects, and the residuals "
             f"of this model are correlated ({quoted(spec.residual.text)}). {instead}"
         )
+
+
+def correlated_residuals(
+    record: ResidualCorrelation,
+    unit: np.ndarray,
+    place: np.ndarray,
+    parameters: Mapping[str, np.ndarray],
+) -> CorrelatedResiduals:
+    """Return the distribution of rows' residuals in every draw.
+
+    Parameters
+    ----------
+    record : ResidualCorrelation
+    unit : array of int, shape (rows,)
+    place : array, shape (rows,)
+        Position, time, or number of the occasion.
+    parameters : mapping of str to array, shape (draws, ...)
+        With ``sigma`` and the record's own parameter.
+    """
+    return CorrelatedResiduals(
+        unit, place, record.correlations, parameters["sigma"], parameters[record.parameter]
+    )

@@ -26,7 +26,7 @@ from bayesml.posterior.likelihood_rows import (
     likelihood_rows,
 )
 from bayesml.posterior.linear_predictors import flat_draws
-from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.residual_fits import correlated_residuals, residual_record
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, residuals_given_known
 from bayesml.records.fits import Fit
 from bayesml.specs.residual_structures import Residual
@@ -185,13 +185,8 @@ def residuals_of_new_rows(
 def _distribution(fit: Fit, unit: np.ndarray, place: np.ndarray) -> CorrelatedResiduals:
     record = residual_record(fit.spec)
     assert record is not None
-    return CorrelatedResiduals(
-        unit,
-        place,
-        record.correlations,
-        flat_draws(fit, "sigma"),
-        flat_draws(fit, record.parameter),
-    )
+    parameters = {name: flat_draws(fit, name) for name in ("sigma", record.parameter)}
+    return correlated_residuals(record, unit, place, parameters)
 
 
 def _strategy(fit: Fit, residual: Residual, chosen: Mapping[str, str], asked: object) -> str:
