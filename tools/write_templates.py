@@ -10,6 +10,7 @@ from bayesml.codegen.examples import example_source
 from bayesml.codegen.rendering import render
 from bayesml.codegen.starters import (
     autoregressive_toml,
+    multivariate_toml,
     starter_spec,
     starter_structures,
     starter_toml,
@@ -74,6 +75,10 @@ def template_files() -> dict[str, str]:
     files["longitudinal_ar1_gaussian.py"] = render(
         resolved, example=example_source(resolved), note=WITHOUT_TABLE
     )
+    multivariate = multivariate_toml()
+    files["multivariate.toml"] = multivariate
+    title = multivariate.splitlines()[0].removeprefix("# ")
+    rows.append(f"| `multivariate` | {title} Without a script. |")
     words = f"The families are {', '.join(FAMILIES)}. All files are written by `make templates`."
     families = "\n".join(textwrap.wrap(words, 100, break_on_hyphens=False))
     files["README.md"] = README.format(rows="\n".join(rows), families=families)

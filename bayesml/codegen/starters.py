@@ -178,6 +178,13 @@ _RESIDUAL = """\
 # time = "time"
 """
 
+_TOGETHER = """\
+# Two or more columns in mvbind(). Each outcome has its own coefficients and effects of the units,
+# which are correlated with those of the others; an outcome that is missing in a row is absent.
+# Whether the residuals of a row's outcomes are correlated, too.
+# residual_correlation = false
+"""
+
 
 def templates_folder() -> Path:
     """Return the folder with the model files and scripts, in a checkout or as installed.
@@ -258,6 +265,31 @@ def autoregressive_toml() -> str:
     entry = lines[lines.index("# [residual]") :]
     text = starter_toml("longitudinal")
     return text.replace("\n".join(entry), "\n".join(line.removeprefix("# ") for line in entry))
+
+
+def multivariate_toml() -> str:
+    """Return a model of two Gaussian outcomes with correlated effects and residuals, as TOML text.
+
+    Examples
+    --------
+    >>> spec_from_toml(multivariate_toml()).text
+    'mvbind(written, course) ~ x + (x | school)'
+    """
+    whole = [name for name, item in FAMILIES.items() if item.intercept and not item.needs_trials]
+    words = f"Other families, one for all outcomes: {', '.join(whole[1:])}."
+    others = "".join(f"# {line}\n" for line in textwrap.wrap(words, 98, break_on_hyphens=False))
+    family = FAMILIES[whole[0]]
+    head = _HEAD.format(
+        title="Several outcomes of the same rows: the written and the course mark of pupils.",
+        structure="multivariate",
+        formula="mvbind(written, course) ~ x",
+        time=_TOGETHER,
+        family=f'# Likelihood: {family.description}.\nfamily = "{family.name}"\n{others}',
+    )
+    # A term of the fixed and of the varying part belongs to one outcome.
+    priors = _prior_lines("two_level", family.name).replace("[x]", "[written:x]")
+    tail = _TAIL.format(priors=f'{priors}\n# corr_residual = "LKJ(2)"')
+    return "\n".join([head, _STRUCTURES["two_level"][3], tail])
 
 
 def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:

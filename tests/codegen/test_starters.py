@@ -4,7 +4,12 @@ import re
 
 import pytest
 
-from bayesml.codegen.starters import starter_spec, starter_structures, starter_toml
+from bayesml.codegen.starters import (
+    multivariate_toml,
+    starter_spec,
+    starter_structures,
+    starter_toml,
+)
 from bayesml.design.sketching import resolve_without_table
 from bayesml.errors import SpecError
 from bayesml.specs.families import FAMILIES
@@ -84,3 +89,31 @@ def test_the_curve_of_a_growth_model_works() -> None:
 def test_unknown_starting_points(structure: str, family: str, said: str) -> None:
     with pytest.raises(SpecError, match=said):
         starter_toml(structure, family)
+
+
+def test_every_entry_for_several_outcomes_works() -> None:
+    text = multivariate_toml()
+    assert max(map(len, text.splitlines())) <= 100
+    head, _, tail = text.partition("# [priors]\n")
+    lines = [line.removeprefix("# ") for line in tail.partition("\n\n")[0].splitlines()]
+    spec = spec_from_toml("\n".join([head, "[priors]", *lines]))
+    assert len(spec.priors) == len(lines) == 8
+    # A key that does not exist in the model is an error here; the slopes are written's first.
+    resolved = resolve_without_table(spec)
+    assert [prior.text for prior in resolved.slope_priors] == ["Normal(0, 0.5)", "Normal(0, 1)"]
+    independent = head.replace("# residual_correlation", "residual_correlation")
+    assert not spec_from_toml(independent).residual_correlation
+
+
+def test_the_families_for_several_outcomes_are_those_that_work() -> None:
+    text = multivariate_toml()
+    listed = text.partition("one for all outcomes: ")[2].partition(".")[0]
+    named = {"gaussian", *re.findall(r"\w+", listed)}
+    for family in FAMILIES:
+        changed = text.replace('family = "gaussian"', f'family = "{family}"')
+        try:
+            resolve_without_table(spec_from_toml(changed))
+            works = True
+        except SpecError:
+            works = False
+        assert works == (family in named), family

@@ -61,7 +61,7 @@ def run_scripts(task: str, names: list[str], folder: Path, flags: str) -> dict[s
 
 def test_the_files_are_what_the_generator_writes(writer: ModuleType) -> None:
     written = writer.template_files()
-    assert len(written) == 5 + 5 * len(FAMILIES) + 1 + 2
+    assert len(written) == 5 + 5 * len(FAMILIES) + 1 + 2 + 1
     assert written == writer.template_files()
     found = {path.name for path in FOLDER.iterdir() if path.suffix in {".toml", ".py", ".md"}}
     assert found == set(written)
@@ -85,6 +85,12 @@ def test_the_autoregressive_model_file_says_so() -> None:
     assert spec == replace(
         starter_spec("longitudinal"), residual=Residual("ar1", ("person",), "time")
     )
+
+
+def test_the_model_file_of_several_outcomes_says_so() -> None:
+    spec = read_spec(FOLDER / "multivariate.toml")
+    assert (spec.structure, spec.outcomes) == ("multivariate", ("written", "course"))
+    assert spec.groupings == starter_spec("two_level").groupings
 
 
 def test_scripts_pass_the_linter() -> None:
