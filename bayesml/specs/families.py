@@ -4,7 +4,7 @@ Adding a family is one record, in the module of its kind of outcome, and one row
 generator, the design and the posterior read the record; none of them asks for a family by name.
 """
 
-from bayesml.errors import SpecError, did_you_mean, quoted
+from bayesml.errors import SpecError, nearest, quoted
 from bayesml.specs.binary_families import BINARY_FAMILIES
 from bayesml.specs.count_families import COUNT_FAMILIES
 from bayesml.specs.duration_families import DURATION_FAMILIES
@@ -27,6 +27,9 @@ FAMILIES = {
 
 _ALIASES = {alias: family.name for family in FAMILIES.values() for alias in family.aliases}
 
+# Names of unordered categories in other software.
+_NOMINAL = ("nominal", "multinomial", "categorical")
+
 
 def family_named(name: str) -> Family:
     """Return the record of a family.
@@ -34,20 +37,25 @@ def family_named(name: str) -> Family:
     Raises
     ------
     SpecError
-        There is no family of this name.
+        There is no family of this name, or not yet.
 
     Examples
     --------
     >>> family_named("poisson").links
     ('log',)
     """
-    if not isinstance(name, str) or name not in FAMILIES:
-        hint = (
-            f"Write {quoted(_ALIASES[str(name)])}."
-            if str(name) in _ALIASES
-            else did_you_mean(str(name), list(FAMILIES))
-        )
+    if isinstance(name, str) and name in FAMILIES:
+        return FAMILIES[name]
+    if name in _NOMINAL:
         raise SpecError(
-            f"The family {quoted(name)} is unknown. {hint} Allowed: {', '.join(FAMILIES)}."
+            f"The family {quoted(name)}, of outcomes with unordered categories, is not supported "
+            "yet. Model each category against a baseline category with family='binomial', on the "
+            "rows that have one of the two; for ordered categories use family='ordinal'."
         )
-    return FAMILIES[name]
+    if str(name) in _ALIASES:
+        hint = f"Write {quoted(_ALIASES[str(name)])}. "
+    else:
+        hint = "".join(
+            f"Did you mean {quoted(near)}? " for near in nearest(str(name), list(FAMILIES), 1)
+        )
+    raise SpecError(f"The family {quoted(name)} is unknown. {hint}Allowed: {', '.join(FAMILIES)}.")

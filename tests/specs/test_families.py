@@ -157,12 +157,16 @@ def test_every_record_is_complete(family: str) -> None:
         (3, f"Allowed: {', '.join(FAMILIES)}"),
         (["gaussian"], f"Allowed: {', '.join(FAMILIES)}"),
         (None, "is unknown"),
+        ("nominal", "is not supported yet. Model each category against a baseline category with"),
+        ("multinomial", "on the rows that have one of the two"),
+        ("categorical", "for ordered categories use family='ordinal'"),
     ],
 )
 def test_unknown_families(name: Any, words: str) -> None:
     with pytest.raises(SpecError) as caught:
         family_named(name)
     assert words in str(caught.value)
+    assert str(caught.value).count("Allowed: ") <= 1
 
 
 @pytest.mark.parametrize(
