@@ -376,10 +376,6 @@ ENTRIES: Mapping[str, Entry] = {
 }
 
 
-# Gaussian entries that are no linear model with one sigma: the marginal engine declines them.
-CONDITIONAL = ("ovary_ar1", "orthodont_ar1", "orthodont_heteroscedastic", "gcsemv_bivariate")
-
-
 def reference(name: str) -> Mapping[str, Any]:
     """Return what the other software found; a missing file fails."""
     entry = ENTRIES[name]
@@ -390,11 +386,6 @@ def reference(name: str) -> Mapping[str, Any]:
 def gaussian(name: str) -> bool:
     """Return whether the outcome of an entry is Gaussian."""
     return str(reference(name).get("family", "gaussian")) == "gaussian"
-
-
-def marginal(name: str) -> bool:
-    """Return whether the marginal engine takes an entry: Gaussian, one sigma, rows independent."""
-    return gaussian(name) and name not in CONDITIONAL
 
 
 def build(name: str) -> bml.Model:

@@ -12,13 +12,13 @@ from tests.reference_agreement import (
     build,
     compare,
     divergences,
-    marginal,
+    gaussian,
     worst_r_hat,
 )
 
-GAUSSIAN = [name for name in ENTRIES if marginal(name)]
+GAUSSIAN = [name for name in ENTRIES if gaussian(name)]
 # 1,721 children with two terms each take the marginal engine ten times as long as the others.
-# The two papers of 1,905 pupils have no marginal density, and their chains take a minute.
+# Without it the chains of the two papers of 1,905 pupils take a minute.
 QUICK = [name for name in GAUSSIAN if not name.startswith(("egsingle", "gcsemv"))]
 FAST = [name for name, entry in ENTRIES.items() if entry.fast or name in QUICK]
 REST = [name for name in ENTRIES if name not in FAST]
@@ -29,7 +29,7 @@ def _agrees(name: str, engine: str) -> None:
     for seed in SEEDS:
         fit = model.fit(seed=seed, progress=False, engine=engine)
         assert fit.complete
-        assert fit.engine == ("marginal" if marginal(name) and engine == "auto" else "pymc")
+        assert fit.engine == ("marginal" if gaussian(name) and engine == "auto" else "pymc")
         assert divergences(fit) == 0, f"divergences with seed {seed}"
         assert worst_r_hat(fit) < 1.01, f"R-hat with seed {seed}"
         outside = [row for row in compare(name, fit) if not row.holds]

@@ -14,7 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayesml.engines.class_gradient_kernels import class_gradient
 from bayesml.engines.reduction_kernels import reduce_products, reduced_gradient, working_memory
+from bayesml.engines.residual_kernels import (
+    ANGLE,
+    BOUNDED,
+    LOG,
+    Residuals,
+    bounded,
+    class_coefficients,
+    combined,
+)
 from bayesml.engines.unit_kernels import cholesky_in_place, kernel
 
 # Codes of the prior distributions, with up to three arguments each.
@@ -27,10 +37,15 @@ PRIOR_CODES = {
     "InverseGamma": 5,
     "LogNormal": 6,
     "MLwiN": 7,
+    "Normal": 10,
     "StudentT": 11,
     "Cauchy": 12,
     "Laplace": 13,
 }
+# Of the log of an SD itself, whose prior stands elsewhere; and of correlations between bounds.
+FLAT_LOG = 8
+BOUNDED_CODES = {"Uniform": 14, "TruncatedNormal": 15, "Beta": 16}
+NO_PRIOR = 14
 
 
 class Density(NamedTuple):
@@ -54,6 +69,11 @@ class Density(NamedTuple):
         A coefficient on the user's scale is its internal value times this, plus this.
     constant : array, shape (2,)
         Number of rows, and the sum of all constants of the log-density.
+    residual_code, residual_arguments : arrays, shapes (1 + residual parameters,) and (..., 3)
+        Priors of log sigma, beyond that of sigma, and of the residual parameters; of an angle,
+        the first argument is its power as in `correlation_power`.
+    residuals : Residuals
+        How the residual parameters, the last of all parameters, give the cross-products.
     """
 
     term_scale: np.ndarray
@@ -68,6 +88,9 @@ class Density(NamedTuple):
     sampled_scale: np.ndarray
     sampled_shift: np.ndarray
     constant: np.ndarray
+    residual_code: np.ndarray
+    residual_arguments: np.ndarray
+    residuals: Residuals
 
 
 @kernel
@@ -91,12 +114,21 @@ def prior_kernel(code, arguments, x):  # type: ignore[no-untyped-def]
         return -np.log(x) - 0.5 * z * z, -(1 + z / b) / x
     if code == 7:
         return -(2 * a + 1) * np.log(x) - b / x**2, -(2 * a + 1) / x + 2 * b / x**3
+    if code == 8:
+        return -np.log(x), -1 / x
+    if code == 10 or code == 15:
+        z = (x - a) / b
+        return -0.5 * z * z, -z / b
     if code == 11:
         z = (x - b) / c
         return -0.5 * (a + 1) * np.log1p(z * z / a), -(a + 1) * z / (a + z * z) / c
     if code == 12:
         z = (x - a) / b
         return -np.log1p(z * z), -2 * z / (1 + z * z) / b
+    if code == 14:
+        return 0.0, 0.0
+    if code == 16:
+        return (a - 1) * np.log(x) + (b - 1) * np.log1p(-x), (a - 1) / x - (b - 1) / (1 - x)
     z = (x - a) / b
     return -abs(z), -np.sign(z) / b
 
@@ -176,6 +208,35 @@ def coefficients_given(density, reduced, sigma, sampled, schur, mean):  # type: 
 
 
 @kernel
+def _residual_priors(density, log_sigma, parameters, slopes):  # type: ignore[no-untyped-def]
+    """Return the log priors of residual parameters, with Jacobians; write their derivatives."""
+    total = 0.0
+    for j in range(slopes.size):
+        code, arguments = density.residual_code[j], density.residual_arguments[j]
+        x = log_sigma if j == 0 else parameters[j - 1]
+        kind = 0 if j == 0 else density.residuals.kind[j - 1]
+        if kind == ANGLE:
+            size = abs(x)
+            total -= 2.0 * arguments[0] * (size + np.log1p(np.exp(-2.0 * size)) - np.log(2.0))
+            slopes[j] = -2.0 * arguments[0] * np.tanh(x)
+        elif kind == LOG:
+            log_prior, slope = prior_kernel(code, arguments, np.exp(x))
+            total += log_prior + x
+            slopes[j] = slope * np.exp(x) + 1.0
+        elif kind == BOUNDED:
+            value, _, _, by_x = bounded(density.residuals, x)
+            log_prior, slope = prior_kernel(code, arguments, value)
+            # The log Jacobian without the constant log of the width
+            total += log_prior - abs(x) - 2.0 * np.log1p(np.exp(-abs(x)))
+            slopes[j] = slope * by_x - np.tanh(0.5 * x)
+        else:
+            log_prior, slope = prior_kernel(code, arguments, x)
+            total += log_prior
+            slopes[j] = slope
+    return total
+
+
+@kernel
 def marginal_density(plan, density, theta, gradient):  # type: ignore[no-untyped-def]
     """Return the log-density at unconstrained parameters; write its gradient, unless it is empty.
 
@@ -190,7 +251,10 @@ def density_in(plan, density, theta, gradient, memory):  # type: ignore[no-untyp
     terms = density.term_scale.size
     correlations = density.correlation_power.size
     p = density.precision.size
-    sampled = theta[terms + correlations + 1 :]
+    first_sampled = terms + correlations + 1
+    first_residual = first_sampled + density.sampled_code.size
+    sampled = theta[first_sampled:first_residual]
+    parameters = theta[first_residual:]
     rows = density.constant[0]
     factors = np.empty(plan.factor_start[-1])
     correlation_factors = np.empty(factors.size)
@@ -198,12 +262,24 @@ def density_in(plan, density, theta, gradient, memory):  # type: ignore[no-untyp
     if not (sigma > 0.0 and sigma < 1e150):
         return np.nan
     reduced = memory.reduced
-    log_determinant = reduce_products(plan, factors, memory)
+    log_sigma = theta[terms + correlations]
+    number = plan.classes[0]
+    coefficients = np.empty(number)
+    slopes = np.empty((number, 1 + parameters.size))
+    det_slopes = np.zeros(1 + parameters.size)
+    residual_determinant = 0.0
+    if number > 0:
+        residual_determinant = class_coefficients(
+            density.residuals, log_sigma, parameters, coefficients, slopes, det_slopes
+        )
+        if not np.isfinite(residual_determinant):
+            return np.nan
+        plan = combined(plan, coefficients, memory.cross)
+    log_determinant = reduce_products(plan, factors, memory) + residual_determinant
     schur = np.empty((p, p))
     mean = np.empty(p)
     schur_determinant, squares = coefficients_given(density, reduced, sigma, sampled, schur, mean)
     variance = sigma * sigma
-    log_sigma = theta[terms + correlations]
     value = (
         density.constant[1]
         - (rows - p) * log_sigma
@@ -226,6 +302,8 @@ def density_in(plan, density, theta, gradient, memory):  # type: ignore[no-untyp
             sampled[s] * density.sampled_scale[s] + density.sampled_shift[s],
         )
         value += log_prior
+    prior_slopes = np.zeros(det_slopes.size)
+    value += _residual_priors(density, log_sigma, parameters, prior_slopes)
     if gradient.size == 0 or not np.isfinite(value):
         return value
     # dq/dW = v v' with v = (-mean, -sampled, 1), and the derivative of the log determinant
@@ -235,7 +313,7 @@ def density_in(plan, density, theta, gradient, memory):  # type: ignore[no-untyp
         v[i] = -mean[i]
     for s in range(sampled.size):
         v[p + s] = -sampled[s]
-    outer = np.empty((columns, columns))
+    outer = memory.outer
     for i in range(columns):
         for j in range(columns):
             outer[i, j] = -0.5 * v[i] * v[j] / variance
@@ -306,4 +384,12 @@ def density_in(plan, density, theta, gradient, memory):  # type: ignore[no-untyp
         _, slope = prior_kernel(density.prior_code[i], density.prior_arguments[i], x)
         gradient[at] += slope * x + 1.0
     gradient[terms + correlations] += slope_sigma
+    by_class = np.zeros(number)
+    if number > 0:
+        class_gradient(plan, factors, memory.fronts, memory.core, memory.fixed, outer, by_class)
+    for j in range(det_slopes.size):
+        total = prior_slopes[j] - 0.5 * det_slopes[j]
+        for k in range(number):
+            total += by_class[k] * slopes[k, j]
+        gradient[terms + correlations if j == 0 else first_residual + j - 1] += total
     return value

@@ -69,7 +69,9 @@ class DrawKeeper:
     def posterior(self, thetas: np.ndarray) -> dict[str, np.ndarray]:
         """Return the draws by the names of the posterior."""
         found = posterior_arrays(self._model, thetas)
-        found["beta"] = self._model.standardised.coefficients(self._internal)
+        beta = self._model.standardised.coefficients(self._internal)
+        outcomes = self._model.resolved.outcomes
+        found["beta"] = beta.reshape(len(beta), len(outcomes), -1) if outcomes else beta
         for grouping, effects in zip(self._model.resolved.groupings, self._effects, strict=True):
             found[f"u_{grouping.identifier}"] = effects
         return {name: found[name] for name in self._model.resolved.posterior_names}

@@ -6,6 +6,7 @@ from bayesml.engines.density_kernels import coefficients_given, unpack
 from bayesml.engines.elimination_kernels import back_substitute
 from bayesml.engines.one_grouping_kernels import draw_units
 from bayesml.engines.reduction_kernels import reduce_products, working_memory
+from bayesml.engines.residual_kernels import class_coefficients, combined
 from bayesml.engines.unit_kernels import kernel
 
 
@@ -65,7 +66,8 @@ def effects_given(plan, density, theta, memory, normal, coefficients, effects): 
     terms = density.term_scale.size
     correlations = density.correlation_power.size
     p = density.precision.size
-    sampled = theta[terms + correlations + 1 :]
+    first = terms + correlations + 1
+    sampled = theta[first : first + density.sampled_code.size]
     factors = np.empty(plan.factor_start[-1])
     sigma = unpack(plan, density, theta, factors, np.empty(factors.size))
     schur = np.empty((p, p))
@@ -89,6 +91,27 @@ def effects_given(plan, density, theta, memory, normal, coefficients, effects): 
 
 
 @kernel
+def plan_at(plan, density, theta, memory):  # type: ignore[no-untyped-def]
+    """Return the plan with the cross-products of the residual parameters in `theta`."""
+    number = plan.classes[0]
+    if number > 0:
+        at = density.term_scale.size + density.correlation_power.size
+        parameters = theta[at + 1 + density.sampled_code.size :]
+        width = 1 + parameters.size
+        coefficients = np.empty(number)
+        class_coefficients(
+            density.residuals,
+            theta[at],
+            parameters,
+            coefficients,
+            np.empty((number, width)),
+            np.empty(width),
+        )
+        plan = combined(plan, coefficients, memory.cross)
+    return plan
+
+
+@kernel
 def draw_effects(plan, density, thetas, normals, coefficients, effects):  # type: ignore[no-untyped-def]
     """Draw coefficients and random effects for each row of `thetas`; see `effects_given`."""
     memory = working_memory(plan, False)
@@ -96,5 +119,6 @@ def draw_effects(plan, density, thetas, normals, coefficients, effects):  # type
     correlation_factors = np.empty(factors.size)
     for i in range(thetas.shape[0]):
         unpack(plan, density, thetas[i], factors, correlation_factors)
-        reduce_products(plan, factors, memory)
-        effects_given(plan, density, thetas[i], memory, normals[i], coefficients[i], effects[i])
+        used = plan_at(plan, density, thetas[i], memory)
+        reduce_products(used, factors, memory)
+        effects_given(used, density, thetas[i], memory, normals[i], coefficients[i], effects[i])

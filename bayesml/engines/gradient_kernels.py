@@ -23,7 +23,7 @@ def factor_gradient(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     fronts, core, fixed : arrays
-        What `factorise` wrote; used up here.
+        What `factorise` wrote; they hold M^-1, where Z'Z is not zero, and S afterwards.
     outer_gradient : array, shape (columns, columns)
         G, symmetric.
     gradient : array, shape of `factors`
@@ -167,6 +167,7 @@ def factor_gradient(  # type: ignore[no-untyped-def]
                             scores[core_first + row + a, c] -= (
                                 total * fixed[core_first + column + b, c]
                             )
+    core[:, :] = inverse
     weighted = np.empty(columns)
     for i in range(units):
         g = plan.unit_group[i]

@@ -16,9 +16,18 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 
 from bayesml.engines import reduction_kernels
+from bayesml.engines.class_gradient_kernels import class_gradient
 from bayesml.engines.effect_kernels import scaled_effects
-from bayesml.engines.elimination import Elimination, eliminate
-from bayesml.engines.linear_models import LinearModel, Standardised, per_grouping, standardise
+from bayesml.engines.elimination import Elimination
+from bayesml.engines.linear_models import (
+    LinearModel,
+    Standardised,
+    eliminated,
+    per_grouping,
+    standardise,
+)
+from bayesml.engines.residual_classes import ALIKE
+from bayesml.engines.residual_kernels import class_coefficients, combined
 
 # An SD below this share of the residual's, for a term of unit mean square, is 0 but for rounding.
 _ZERO = 1e-8
@@ -49,7 +58,9 @@ class LikelihoodOptimum:
     correlations : tuple of array
         Correlation matrix of the terms, by grouping; NaN beside a term whose SD is 0.
     sigma : float
-        Residual SD.
+        Residual SD; where there are several, that of the first, or the one that others refer to.
+    residual_parameters : array
+        Of the residuals' structure, as `residual_classes` has them, SDs relative to sigma.
     effects : tuple of array, shape (units, terms)
         Conditional means of the random effects, by grouping.
     covariance_parameters : int
@@ -64,6 +75,7 @@ class LikelihoodOptimum:
     sds: tuple[np.ndarray, ...]
     correlations: tuple[np.ndarray, ...]
     sigma: float
+    residual_parameters: np.ndarray
     effects: tuple[np.ndarray, ...]
     covariance_parameters: int
     converged: bool
@@ -74,20 +86,38 @@ class _Profile:
 
     def __init__(self, model: LinearModel, restricted: bool) -> None:
         self.arrays: Standardised = standardise(model)
-        self.elimination: Elimination = eliminate(self.arrays.fixed, self.arrays.groupings)
+        self.elimination: Elimination = eliminated(model, self.arrays.fixed, self.arrays.groupings)
+        self.residuals = ALIKE if model.residual is None else model.residual.residuals
         self.rows = len(model.outcome)
         self.predictors = model.predictors.shape[1]
         self.freedom = self.rows - (self.predictors if restricted else 0)
         self.restricted = restricted
-        self.entries, self.diagonal = _entries(model.blocks)
-        plan = self.elimination.plan
+        self.entries, diagonal = _entries(model.blocks)
+        self.parameters = len(self.residuals.kind)
+        self.diagonal = np.append(diagonal, np.zeros(self.parameters, dtype=bool))
+        self.plan = plan = self.elimination.plan
+        shape = (int(plan.classes[0]), 1 + self.parameters)
+        self.coefficients, self.slopes = np.empty(shape[0]), np.zeros(shape)
+        self.determinant_slopes = np.zeros(shape[1])
         self.factors = np.zeros(int(plan.factor_start[-1]))
         self.memory = reduction_kernels.working_memory(plan, True)
 
     def solve(self, entries: np.ndarray) -> tuple[float, float, np.ndarray, np.ndarray, float]:
         """Return log |V|, log |S|, the Cholesky factor of S, the coefficients and the squares."""
-        self.factors[self.entries] = entries
-        determinant = _reduce(self.elimination.plan, self.factors, self.memory)
+        self.factors[self.entries] = entries[: len(self.entries)]
+        determinant = 0.0
+        if len(self.coefficients):
+            # Relative to sigma, whose log is taken to be 0 here
+            determinant = class_coefficients(
+                self.residuals,
+                0.0,
+                np.ascontiguousarray(entries[len(self.entries) :]),
+                self.coefficients,
+                self.slopes,
+                self.determinant_slopes,
+            )
+            self.plan = combined(self.elimination.plan, self.coefficients, self.memory.cross)
+        determinant += _reduce(self.plan, self.factors, self.memory)
         reduced = self.memory.reduced
         p = self.predictors
         schur = np.linalg.cholesky(reduced[:p, :p])
@@ -113,8 +143,15 @@ class _Profile:
             inverse = solve_triangular(schur, np.eye(p), lower=True)
             outer[:p, :p] -= 0.5 * inverse.T @ inverse
         gradient = np.empty_like(self.factors)
-        _gradient(self.elimination.plan, self.factors, self.memory, outer, gradient)
-        return float(value), -2 * gradient[self.entries]
+        _gradient(self.plan, self.factors, self.memory, outer, gradient)
+        by_class = np.zeros(len(self.coefficients))
+        if len(by_class):
+            memory = self.memory
+            class_gradient(
+                self.plan, self.factors, memory.fronts, memory.core, memory.fixed, outer, by_class
+            )
+        residual = by_class @ self.slopes[:, 1:] - 0.5 * self.determinant_slopes[1:]
+        return float(value), -2 * np.append(gradient[self.entries], residual)
 
 
 def likelihood_optimum(model: LinearModel, restricted: bool) -> LikelihoodOptimum:
@@ -226,10 +263,11 @@ def _optimum(
     arrays = profile.arrays
     value, _ = profile.criterion(entries)
     _, _, schur, beta, squares = profile.solve(entries)
+    parameters = entries[len(profile.entries) :]
     sigma = float(np.sqrt(squares / profile.freedom))
     p = profile.predictors
     inverse = solve_triangular(schur, np.eye(p), lower=True)
-    plan = profile.elimination.plan
+    plan = profile.plan
     effects = np.empty(int(plan.unit_column[-1]))
     zeros = np.zeros(len(effects))
     scaled_effects(plan, profile.factors, 0.0, beta, zeros, profile.memory, effects)
@@ -258,6 +296,7 @@ def _optimum(
         sds=tuple(sds),
         correlations=tuple(correlations),
         sigma=sigma,
+        residual_parameters=parameters,
         effects=tuple(by_grouping),
         covariance_parameters=len(entries) + 1,
         converged=bool((np.abs(slope[free]) < 1e-3 * max(1.0, profile.rows**0.5)).all()),

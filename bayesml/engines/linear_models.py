@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesml.engines.elimination import Elimination, eliminate
 from bayesml.engines.meetings import GroupingArrays
+from bayesml.engines.residual_classes import ResidualClasses, eliminate_classes
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,17 @@ class LinearModel:
     offset : array, shape (rows,), or None
         Known part of the linear predictor.
     predictors : array, shape (rows, coefficients)
-        X, the intercept's column first where there is one.
+        X, the intercept's column first where there is one; of several outcomes the columns of the
+        first outcome first, which are 0 in the rows of the others.
     intercept : bool
         Whether there is an intercept.
     groupings : tuple of GroupingArrays
     blocks : tuple of tuple of int
         Number of terms of each block of the covariance, by grouping.
+    number : array of int, shape (rows,), or None
+        Outcome of each row, where there are several.
+    residual : ResidualClasses or None
+        Residuals that are correlated or have several SDs; None where they are alike.
     """
 
     outcome: np.ndarray
@@ -32,6 +39,8 @@ class LinearModel:
     intercept: bool
     groupings: tuple[GroupingArrays, ...]
     blocks: tuple[tuple[int, ...], ...]
+    number: np.ndarray | None = None
+    residual: ResidualClasses | None = None
 
     @property
     def sizes(self) -> list[int]:
@@ -63,8 +72,8 @@ class Standardised:
         Whether the first predictor is the intercept.
     groupings : tuple of GroupingArrays
         With scaled terms.
-    outcome_mean : float
-        What was subtracted from the outcome minus its offset: its mean, 0 without an intercept.
+    outcome_mean : array, shape (outcomes,)
+        What was subtracted from each outcome minus its offset: its mean, 0 without an intercept.
     predictor_mean, predictor_scale : arrays, shape (coefficients,)
         What was subtracted from each predictor, and by what it was then divided; 0 and 1 for the
         intercept.
@@ -75,7 +84,7 @@ class Standardised:
     fixed: np.ndarray
     intercept: bool
     groupings: tuple[GroupingArrays, ...]
-    outcome_mean: float
+    outcome_mean: np.ndarray
     predictor_mean: np.ndarray
     predictor_scale: np.ndarray
     term_scale: np.ndarray
@@ -84,14 +93,27 @@ class Standardised:
         """Return coefficients on the user's scale, shape (..., coefficients), intercept at 0."""
         beta = internal / self.predictor_scale
         if self.intercept:
-            beta[..., 0] += self.outcome_mean - beta[..., 1:] @ self.predictor_mean[1:]
+            for own, mean in zip(self.own_columns, self.outcome_mean, strict=True):
+                slopes = slice(own.start + 1, own.stop)
+                beta[..., own.start] += mean - beta[..., slopes] @ self.predictor_mean[slopes]
         return beta
+
+    @property
+    def own_columns(self) -> list[slice]:
+        """The columns of X of each outcome."""
+        count = len(self.outcome_mean)
+        width = len(self.predictor_mean) // count
+        return [slice(k * width, (k + 1) * width) for k in range(count)]
 
     def covariance(self, internal: np.ndarray) -> np.ndarray:
         """Return the covariance of the coefficients on the user's scale, intercept at 0."""
         change = np.diag(1 / self.predictor_scale)
         if self.intercept:
-            change[0, 1:] = -self.predictor_mean[1:] / self.predictor_scale[1:]
+            for own in self.own_columns:
+                slopes = slice(own.start + 1, own.stop)
+                change[own.start, slopes] = (
+                    -self.predictor_mean[slopes] / self.predictor_scale[slopes]
+                )
         return change @ internal @ change.T
 
 
@@ -100,12 +122,22 @@ def standardise(model: LinearModel) -> Standardised:
     y = model.outcome - (0.0 if model.offset is None else model.offset)
     x = model.predictors
     mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
-    slopes = slice(int(model.intercept), None)
-    if model.intercept:
-        mean[slopes] = x[:, slopes].mean(axis=0)
-    scale[slopes] = _positive(np.sqrt(((x[:, slopes] - mean[slopes]) ** 2).mean(axis=0)))
-    outcome_mean = float(y.mean()) if model.intercept else 0.0
-    fixed = np.column_stack([(x - mean) / scale, y - outcome_mean])
+    number = np.zeros(len(y), dtype=np.int64) if model.number is None else model.number
+    outcomes = int(number.max()) + 1
+    outcome_mean = np.zeros(outcomes)
+    fixed = np.zeros((len(y), x.shape[1] + 1))
+    width = x.shape[1] // outcomes
+    for k in range(outcomes):
+        rows = number == k
+        slopes = slice(k * width + int(model.intercept), (k + 1) * width)
+        own = x[rows, slopes]
+        if model.intercept:
+            mean[slopes] = own.mean(axis=0)
+            outcome_mean[k] = y[rows].mean()
+            fixed[rows, k * width] = x[rows, k * width]
+        scale[slopes] = _positive(np.sqrt(((own - mean[slopes]) ** 2).mean(axis=0)))
+        fixed[rows, slopes] = (own - mean[slopes]) / scale[slopes]
+        fixed[rows, -1] = y[rows] - outcome_mean[k]
     scales: list[np.ndarray] = []
     groupings = []
     for item in model.groupings:
@@ -120,6 +152,21 @@ def standardise(model: LinearModel) -> Standardised:
         scale,
         np.concatenate([*scales, np.empty(0)]),
     )
+
+
+def eliminated(
+    model: LinearModel, fixed: np.ndarray, groupings: Sequence[GroupingArrays]
+) -> Elimination:
+    """Return the order of elimination with the cross-products that the model's residuals need.
+
+    Raises
+    ------
+    TooLarge
+        Too many random effects are entangled, or the residuals have too many classes.
+    """
+    if model.residual is None:
+        return eliminate(fixed, groupings)
+    return eliminate_classes(fixed, groupings, model.residual)
 
 
 def rounding_of_squares(arrays: Standardised, variance: float) -> float:

@@ -30,7 +30,12 @@ def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel
     log_density, kept = entry_points()
     arrays = {
         **{f"plan {name}": value for name, value in model.elimination.plan._asdict().items()},
-        **{f"density {name}": value for name, value in model.density._asdict().items()},
+        **{
+            f"density {name}": value
+            for name, value in model.density._asdict().items()
+            if name != "residuals"
+        },
+        **{f"residual {name}": v for name, v in model.density.residuals._asdict().items()},
         "centre": mode.centre,
         "spread": mode.spread,
     }

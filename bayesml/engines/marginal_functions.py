@@ -20,10 +20,11 @@ from bayesml.engines.c_functions import (
 from bayesml.engines.density_kernels import Density, density_in
 from bayesml.engines.elimination import Plan
 from bayesml.engines.reduction_kernels import working_memory
+from bayesml.engines.residual_kernels import Residuals
 from bayesml.engines.unit_kernels import kernel
 
 # Numbers in the block: for each of the arrays in `arrays_at` its address, then its shape.
-_BLOCK = 67
+_BLOCK = 91
 
 
 @kernel
@@ -43,23 +44,38 @@ def arrays_at(block):  # type: ignore[no-untyped-def]
         carray(as_pointer(block[21]), (block[22], block[23]), np.float64),
         carray(as_pointer(block[24]), (block[25], block[26]), np.float64),
         carray(as_pointer(block[27]), (block[28], block[29], block[30]), np.float64),
-    )
-    density = Density(
-        carray(as_pointer(block[31]), (block[32],), np.float64),
+        carray(as_pointer(block[31]), (block[32],), np.int64),
         carray(as_pointer(block[33]), (block[34],), np.int64),
         carray(as_pointer(block[35]), (block[36],), np.float64),
         carray(as_pointer(block[37]), (block[38],), np.int64),
-        carray(as_pointer(block[39]), (block[40], block[41]), np.float64),
-        carray(as_pointer(block[42]), (block[43],), np.float64),
-        carray(as_pointer(block[44]), (block[45],), np.float64),
-        carray(as_pointer(block[46]), (block[47],), np.int64),
-        carray(as_pointer(block[48]), (block[49], block[50]), np.float64),
-        carray(as_pointer(block[51]), (block[52],), np.float64),
-        carray(as_pointer(block[53]), (block[54],), np.float64),
-        carray(as_pointer(block[55]), (block[56],), np.float64),
     )
-    centre = carray(as_pointer(block[57]), (block[58],), np.float64)
-    spread = carray(as_pointer(block[59]), (block[60], block[61]), np.float64)
+    density = Density(
+        carray(as_pointer(block[39]), (block[40],), np.float64),
+        carray(as_pointer(block[41]), (block[42],), np.int64),
+        carray(as_pointer(block[43]), (block[44],), np.float64),
+        carray(as_pointer(block[45]), (block[46],), np.int64),
+        carray(as_pointer(block[47]), (block[48], block[49]), np.float64),
+        carray(as_pointer(block[50]), (block[51],), np.float64),
+        carray(as_pointer(block[52]), (block[53],), np.float64),
+        carray(as_pointer(block[54]), (block[55],), np.int64),
+        carray(as_pointer(block[56]), (block[57], block[58]), np.float64),
+        carray(as_pointer(block[59]), (block[60],), np.float64),
+        carray(as_pointer(block[61]), (block[62],), np.float64),
+        carray(as_pointer(block[63]), (block[64],), np.float64),
+        carray(as_pointer(block[65]), (block[66],), np.int64),
+        carray(as_pointer(block[67]), (block[68], block[69]), np.float64),
+        Residuals(
+            carray(as_pointer(block[70]), (block[71],), np.int64),
+            carray(as_pointer(block[72]), (block[73], block[74]), np.float64),
+            carray(as_pointer(block[75]), (block[76],), np.float64),
+            carray(as_pointer(block[77]), (block[78],), np.float64),
+            carray(as_pointer(block[79]), (block[80], block[81]), np.int64),
+            carray(as_pointer(block[82]), (block[83],), np.float64),
+            carray(as_pointer(block[84]), (block[85],), np.int64),
+        ),
+    )
+    centre = carray(as_pointer(block[86]), (block[87],), np.float64)
+    spread = carray(as_pointer(block[88]), (block[89], block[90]), np.float64)
     return plan, density, centre, spread
 
 

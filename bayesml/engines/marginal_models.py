@@ -1,22 +1,42 @@
 """From a resolved Gaussian model to the arrays of its marginal density, or a reason why not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betaln
 
 from bayesml.design.resolving import Design
-from bayesml.engines.density_kernels import PRIOR_CODES, Density, prior_kernel
-from bayesml.engines.elimination import Elimination, TooLarge, eliminate
+from bayesml.engines.density_kernels import (
+    BOUNDED_CODES,
+    FLAT_LOG,
+    NO_PRIOR,
+    PRIOR_CODES,
+    Density,
+    prior_kernel,
+)
+from bayesml.engines.elimination import Elimination, TooLarge
 from bayesml.engines.linear_models import (
     LinearModel,
     Standardised,
+    eliminated,
     per_grouping,
     rounding_of_squares,
     standardise,
     variance_within,
 )
 from bayesml.engines.meetings import GroupingArrays
+from bayesml.engines.residual_classes import ALIKE, rows_apart
+from bayesml.engines.residual_models import (
+    MOST_STRATA,
+    CodedPriors,
+    named_residuals,
+    reason_against_residuals,
+    residual_classes,
+    residual_priors_of,
+    sigma_prior,
+)
+from bayesml.quantities.correlation_matrices import correlations_of_angles
 from bayesml.specs.distributions import Prior
 from bayesml.specs.resolved import ResolvedSpec
 
@@ -35,6 +55,7 @@ class MarginalModel:
     Parameters
     ----------
     resolved : ResolvedSpec
+    design : Design
     linear : LinearModel
         Arrays on the user's scale.
     standardised : Standardised
@@ -47,6 +68,7 @@ class MarginalModel:
     """
 
     resolved: ResolvedSpec
+    design: Design
     linear: LinearModel
     standardised: Standardised
     elimination: Elimination
@@ -58,7 +80,8 @@ class MarginalModel:
     def dimensions(self) -> int:
         """Number of parameters that are sampled."""
         density = self.density
-        return len(density.term_scale) + len(density.correlation_power) + 1 + len(self.sampled)
+        before = len(density.term_scale) + len(density.correlation_power) + 1
+        return before + len(self.sampled) + len(density.residuals.kind)
 
 
 def reason_against(resolved: ResolvedSpec) -> str:
@@ -73,23 +96,24 @@ def reason_against(resolved: ResolvedSpec) -> str:
     """
     if resolved.family.name != "gaussian" or resolved.spec.link != "identity":
         return f"random effects of a {resolved.family.name} outcome have no exact integral"
-    if resolved.residual is not None:
-        return f"its residuals are correlated ({resolved.residual.residual.text})"
-    if resolved.outcomes:
-        return f"every {resolved.outcome_dim} has a residual SD of its own"
-    if resolved.parts:
-        names = " and ".join(part.parameter for part in resolved.parts)
-        return f"{names} has a linear predictor of its own, so rows do not share one residual SD"
+    reason = reason_against_residuals(resolved)
+    if reason:
+        return reason
     positive = [
         (f"sd_{grouping.name}[{term}]", prior)
         for grouping in resolved.groupings
         for term, prior in zip(grouping.terms, grouping.sd_priors, strict=True)
     ]
-    for key, prior in [*positive, *resolved.parameter_priors.items()]:
-        if prior.distribution not in PRIOR_CODES:
+    sigma = sigma_prior(resolved)
+    if sigma is not None:
+        positive.append(("sigma", sigma))
+    for key, prior in [*positive, *residual_priors_of(resolved)]:
+        if prior.distribution not in {*PRIOR_CODES, *BOUNDED_CODES} or (
+            prior.distribution in BOUNDED_CODES and key not in ("phi", "corr_residual")
+        ):
             return f"the prior {prior.text} of {key} is not among those of the marginal engine"
     for key, prior in zip(resolved.coefficients, _coefficient_priors(resolved), strict=True):
-        if prior.distribution not in {"Normal", *PRIOR_CODES}:
+        if prior.distribution not in PRIOR_CODES:
             return f"the prior {prior.text} of {key} is not among those of the marginal engine"
     return ""
 
@@ -106,7 +130,24 @@ def linear_model(resolved: ResolvedSpec, design: Design) -> LinearModel:
             for part in design.varying
         ),
         blocks=tuple(part.blocks for part in design.varying),
+        number=None if design.outcomes is None else design.outcomes.number,
+        residual=residual_classes(resolved, design),
     )
+
+
+def reason_of_rows(linear: LinearModel) -> str:
+    """Return what in the rows keeps the residuals from being classes of rows; else empty."""
+    residual = linear.residual
+    if residual is None:
+        return ""
+    if len(residual.residuals.log_sd) > MOST_STRATA:
+        return (
+            f"sigma takes {len(residual.residuals.log_sd)} different values, and {MOST_STRATA} is "
+            "the limit: its predictors must be groups of rows"
+        )
+    if rows_apart(residual, linear.groupings):
+        return "rows with correlated residuals belong to different units of a grouping"
+    return ""
 
 
 def marginal_model(resolved: ResolvedSpec, design: Design) -> MarginalModel:
@@ -131,6 +172,9 @@ def marginal_model(resolved: ResolvedSpec, design: Design) -> MarginalModel:
     if reason:
         raise NotMarginal(reason)
     linear = linear_model(resolved, design)
+    reason = reason_of_rows(linear)
+    if reason:
+        raise NotMarginal(reason)
     arrays = standardise(linear)
     if rounding_of_squares(arrays, variance_within(arrays)) > MOST_ROUNDING:
         raise NotMarginal(
@@ -142,11 +186,12 @@ def marginal_model(resolved: ResolvedSpec, design: Design) -> MarginalModel:
     integrated, sampled = np.flatnonzero(normal), np.flatnonzero(~normal)
     ordered = np.concatenate([integrated, sampled, [len(priors)]]).astype(int)
     try:
-        elimination = eliminate(arrays.fixed[:, ordered], arrays.groupings)
+        elimination = eliminated(linear, arrays.fixed[:, ordered], arrays.groupings)
     except TooLarge as error:
         raise NotMarginal(str(error)) from None
     return MarginalModel(
         resolved,
+        design,
         linear,
         arrays,
         elimination,
@@ -157,6 +202,13 @@ def marginal_model(resolved: ResolvedSpec, design: Design) -> MarginalModel:
 
 
 def _coefficient_priors(resolved: ResolvedSpec) -> list[Prior]:
+    if resolved.outcomes:
+        width = len(resolved.slopes)
+        found: list[Prior] = []
+        for k in range(len(resolved.outcomes)):
+            found += resolved.intercept_priors[k : k + 1]
+            found += resolved.slope_priors[k * width : (k + 1) * width]
+        return found
     first = [] if resolved.intercept_prior is None else [resolved.intercept_prior]
     return [*first, *resolved.slope_priors]
 
@@ -173,16 +225,26 @@ def _density(
     # Prior locations refer to y and the predictors' means; internally the outcome's mean is 0.
     shift = np.zeros(len(priors))
     if resolved.intercept:
-        shift[0] = arrays.outcome_mean
+        shift[[own.start for own in arrays.own_columns]] = arrays.outcome_mean
     location = np.array([(priors[i].values[0] - shift[i]) * scale[i] for i in integrated])
     precision = np.array([1 / (priors[i].values[1] * scale[i]) ** 2 for i in integrated])
     positive = [prior for grouping in resolved.groupings for prior in grouping.sd_priors]
-    positive += [resolved.parameter_priors["sigma"]]
+    sigma = sigma_prior(resolved)
+    positive += [] if sigma is None else [sigma]
     codes, arguments, constant = _coded(positive)
+    if sigma is None:
+        codes, arguments = np.append(codes, FLAT_LOG), np.append(arguments, np.ones((1, 3)), axis=0)
+    own = CodedPriors(resolved, linear.residual)
+    residual_codes, residual_arguments, residual_constant = _coded(own.priors)
+    first_angle = len(own.priors) - len(own.power)
+    residual_arguments[first_angle:, 0] = own.power
+    residual_constant += own.constant + _constant_of_angles(own.power)
     sampled_codes, sampled_arguments, sampled_constant = _coded([priors[i] for i in sampled])
     power, correlation_constant = _correlation_priors(resolved)
     rows = len(linear.outcome)
-    constant += sampled_constant + correlation_constant - np.log(scale[sampled]).sum()
+    constant += (
+        residual_constant + sampled_constant + correlation_constant - np.log(scale[sampled]).sum()
+    )
     constant += 0.5 * np.log(precision).sum() - 0.5 * rows * np.log(2 * np.pi)
     return Density(
         term_scale=arrays.term_scale,
@@ -197,16 +259,26 @@ def _density(
         sampled_scale=1 / scale[sampled],
         sampled_shift=shift[sampled],
         constant=np.array([float(rows), constant]),
+        residual_code=residual_codes,
+        residual_arguments=residual_arguments,
+        residuals=ALIKE if linear.residual is None else linear.residual.residuals,
     )
 
 
-def _coded(priors: list[Prior]) -> tuple[np.ndarray, np.ndarray, float]:
+def _coded(priors: Sequence[Prior | None]) -> tuple[np.ndarray, np.ndarray, float]:
     """Return codes and arguments of priors, and the sum of the constants of their densities."""
-    codes = np.array([PRIOR_CODES[prior.distribution] for prior in priors], dtype=np.int64)
+    known = PRIOR_CODES | BOUNDED_CODES
+    codes = np.array(
+        [NO_PRIOR if prior is None else known[prior.distribution] for prior in priors],
+        dtype=np.int64,
+    )
     arguments = np.ones((len(priors), 3))
     constant = 0.0
     for row, prior in enumerate(priors):
-        arguments[row, : len(prior.values)] = prior.values
+        if prior is None:
+            continue
+        values = prior.values[:2] if prior.distribution in BOUNDED_CODES else prior.values
+        arguments[row, : len(values)] = values
         # The constant is what the density has beyond its kernel, compared near the median, where
         # neither is so large that their difference loses its digits.
         median = float(prior.frozen.ppf(0.5))
@@ -230,8 +302,11 @@ def _correlation_priors(resolved: ResolvedSpec) -> tuple[np.ndarray, float]:
         for column in range(row)
     ]
     power = np.array(powers, dtype=float)
-    constant = -((2 * power - 1) * np.log(2) + betaln(power, power)).sum()
-    return power, float(constant)
+    return power, _constant_of_angles(power)
+
+
+def _constant_of_angles(power: np.ndarray) -> float:
+    return -float(((2 * power - 1) * np.log(2) + betaln(power, power)).sum())
 
 
 def posterior_arrays(model: MarginalModel, thetas: np.ndarray) -> dict[str, np.ndarray]:
@@ -256,29 +331,12 @@ def posterior_arrays(model: MarginalModel, thetas: np.ndarray) -> dict[str, np.n
         out[f"sd_{grouping.identifier}"] = sd
         count = sum(size * (size - 1) // 2 for size in grouping.blocks)
         if grouping.correlated:
-            out[f"corr_{grouping.identifier}"] = _correlations(
+            out[f"corr_{grouping.identifier}"] = correlations_of_angles(
                 thetas[:, angle : angle + count], grouping.blocks
             )
         angle += count
-    out["sigma"] = np.exp(thetas[:, terms + angles])
-    return out
-
-
-def _correlations(angles: np.ndarray, blocks: tuple[int, ...]) -> np.ndarray:
-    size = sum(blocks)
-    factor = np.zeros((len(angles), size, size))
-    first, place = 0, 0
-    for block in blocks:
-        for row in range(first, first + block):
-            left = np.ones(len(angles))
-            for column in range(first, row):
-                x = angles[:, place]
-                factor[:, row, column] = np.tanh(x) * left
-                left = left / np.cosh(np.clip(x, -350, 350))
-                place += 1
-            factor[:, row, row] = left
-        first += block
-    corr = factor @ factor.transpose(0, 2, 1)
-    diagonal = np.arange(size)
-    corr[:, diagonal, diagonal] = 1.0
-    return np.clip(corr, -1.0, 1.0)
+    log_sigma = thetas[:, terms + angles]
+    parameters = thetas[:, terms + angles + 1 + len(model.sampled) :]
+    return out | named_residuals(
+        model.resolved, model.design, model.density.residuals, log_sigma, parameters
+    )

@@ -37,8 +37,20 @@ def starting_point(model: MarginalModel) -> np.ndarray:
     terms = len(density.term_scale)
     start[:terms] = np.log(0.3 * spread / density.term_scale)
     start[terms + len(density.correlation_power)] = np.log(0.7 * spread)
-    first = terms + len(density.correlation_power) + 1
-    start[first:] = 0.0
+    first = terms + len(density.correlation_power) + 1 + len(density.sampled_code)
+    residuals = density.residuals
+    if len(residuals.log_sd):
+        # Equal SDs to begin with; of several outcomes, each in proportion to its own.
+        goal = np.full(len(residuals.log_sd), np.log(0.7 * spread))
+        number = model.linear.number
+        if number is not None and len(goal) == number.max() + 1:
+            y = model.standardised.fixed[:, -1]
+            goal = np.log([max(0.7 * float(np.std(y[number == k])), 1e-150) for k in set(number)])
+        linear = residuals.log_sd.copy()
+        linear[:, 0] += 1.0
+        found = np.linalg.lstsq(linear, goal, rcond=None)[0]
+        start[terms + len(density.correlation_power)] = found[0]
+        start[first:] = found[1:]
     return start
 
 

@@ -24,6 +24,10 @@ class Memory(NamedTuple):
         W.
     products, traces : arrays
         As `reduce_units` writes them; empty where no gradient is wanted.
+    cross : array
+        Cross-products as `combined` writes them; empty where all residuals are alike.
+    outer : array, shape (columns, columns)
+        The gradient with respect to W.
     """
 
     fronts: np.ndarray
@@ -32,6 +36,8 @@ class Memory(NamedTuple):
     reduced: np.ndarray
     products: np.ndarray
     traces: np.ndarray
+    cross: np.ndarray
+    outer: np.ndarray
 
 
 @kernel
@@ -49,6 +55,8 @@ def working_memory(plan, with_gradient):  # type: ignore[no-untyped-def]
         np.empty((columns, columns)),
         np.empty((terms, terms, columns, columns)),
         np.empty((terms, terms)),
+        np.empty(plan.entry_start.size - 1),
+        np.empty((columns, columns)),
     )
 
 

@@ -1,6 +1,6 @@
 """Maximum likelihood and REML of a Gaussian model, in milliseconds, and beside a posterior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
-from bayesml.posterior.predictor_terms import require_one_predictor
-from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.records.modelling import Model
 
 if TYPE_CHECKING:
@@ -37,7 +35,8 @@ class LikelihoodFit:
         Columns `coef`, `estimate`, `se`; the intercept where all predictors are 0.
     variance_components : DataFrame
         Columns `grouping`, `term`, `term2`, `parameter` (``sd`` or ``corr``), `estimate`;
-        grouping ``residual`` last. SDs, not variances.
+        grouping ``residual`` last, with ``phi`` or ``corr`` where residuals are correlated, an SD
+        for each occasion or outcome, and coefficients of ``log sigma``. SDs, not variances.
     random_effects : DataFrame
         Columns `grouping`, `unit`, `term`, `estimate`: conditional means (BLUPs).
     criterion : float
@@ -170,19 +169,34 @@ def _likelihood_fit(model: Model, restricted: bool) -> LikelihoodFit:
             f"{'reml' if restricted else 'ml'} is for Gaussian outcomes, and this model is "
             f"{model.spec.family} with link {model.spec.link}. Use model.fit(), which samples it."
         )
-    require_one_predictor(
-        model.facts,
-        f"bml.{'reml' if restricted else 'ml'}",
-        "Use model.fit(), which samples it.",
+    from bayesml.engines.marginal_models import linear_model, reason_of_rows
+    from bayesml.engines.residual_models import (
+        reason_against_profile,
+        reason_against_residuals,
+        residual_estimates,
     )
-    require_independent_residuals(
-        model.spec, "reml" if restricted else "ml", "Use model.fit(), which samples it."
-    )
-    from bayesml.engines.marginal_models import linear_model
+
+    resolved, design = model.resolved, model.design
+    arrays, reason = None, reason_against_residuals(resolved)
+    if not reason:
+        arrays = linear_model(resolved, design)
+        reason = reason_of_rows(arrays) or reason_against_profile(resolved, design)
+    if reason or arrays is None:
+        raise FitError(
+            f"{'reml' if restricted else 'ml'} cannot take this model: {reason}. Use model.fit(), "
+            "which samples it."
+        )
+
+    def residual_rows(sigma: float, parameters: np.ndarray) -> list[tuple[str, str, str, float]]:
+        own = None if arrays is None else arrays.residual
+        if own is None:
+            return _one_sigma(sigma, parameters)
+        return residual_estimates(resolved, design, own.residuals, sigma, parameters)
 
     return maximise(
-        linear_model(model.resolved, model.design),
+        arrays,
         restricted,
+        residual_rows=residual_rows,
         formula=model.spec.text,
         coefficients=model.resolved.coefficients,
         groupings=[
@@ -192,6 +206,10 @@ def _likelihood_fit(model: Model, restricted: bool) -> LikelihoodFit:
     )
 
 
+def _one_sigma(sigma: float, parameters: np.ndarray) -> list[tuple[str, str, str, float]]:
+    return [("", "", "sd", float(sigma))]
+
+
 def maximise(
     arrays: "LinearModel",
     restricted: bool,
@@ -199,6 +217,7 @@ def maximise(
     formula: str,
     coefficients: Sequence[str],
     groupings: Sequence[tuple[str, Sequence[str], Sequence[int], Sequence[object]]],
+    residual_rows: Callable[[float, np.ndarray], list[tuple[str, str, str, float]]] = _one_sigma,
 ) -> LikelihoodFit:
     """Maximise a likelihood and label what is found.
 
@@ -209,6 +228,9 @@ def maximise(
     formula : str
     coefficients : sequence of str
     groupings : sequence of (name, terms, sizes of blocks, labels of units)
+    residual_rows : callable
+        Returns term, second term, parameter and estimate of the residuals' SDs and correlations,
+        given sigma and the other residual parameters.
 
     Raises
     ------
@@ -239,7 +261,14 @@ def maximise(
             f"{found.sigma:.3g} that its sum of squares loses the digits that count. Subtract a "
             "constant from the outcome and the predictors, or keep the intercept."
         )
-    components, notes = _components(found.sds, found.correlations, found.sigma, groupings, arrays)
+    components, notes = _components(
+        found.sds,
+        found.correlations,
+        found.sigma,
+        residual_rows(found.sigma, found.residual_parameters),
+        groupings,
+        arrays,
+    )
     if not found.converged:
         notes = [*notes, f"{method} did not converge: the criterion still falls. Rescale terms."]
     effects = [
@@ -281,6 +310,7 @@ def _components(
     sds: Sequence[np.ndarray],
     correlations: Sequence[np.ndarray],
     sigma: float,
+    residual: Sequence[tuple[str, str, str, float]],
     groupings: Sequence[tuple[str, Sequence[str], Sequence[int], Sequence[object]]],
     arrays: "LinearModel",
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -317,6 +347,6 @@ def _components(
                     "correlated. Fewer terms may do."
                 )
             first += block
-    rows.append(("residual", "", "", "sd", float(sigma)))
+    rows += [("residual", *row) for row in residual]
     table = pd.DataFrame(rows, columns=["grouping", "term", "term2", "parameter", "estimate"])
     return table, notes

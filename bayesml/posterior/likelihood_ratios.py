@@ -107,6 +107,7 @@ def likelihood_ratio_test(smaller: LikelihoodFit, larger: LikelihoodFit) -> Like
             "with bml.ml."
         )
     _check_nested(smaller, larger)
+    _check_residuals(smaller, larger)
     degrees = larger.parameters - smaller.parameters
     if degrees < 1:
         raise FitError(
@@ -128,6 +129,27 @@ def likelihood_ratio_test(smaller: LikelihoodFit, larger: LikelihoodFit) -> Like
     return LikelihoodRatioTest(
         smaller.formula, larger.formula, statistic, degrees, p_value, boundary, note
     )
+
+
+def _check_residuals(smaller: LikelihoodFit, larger: LikelihoodFit) -> None:
+    """Raise unless the residuals are of one structure, or the smaller model's are all alike."""
+    mine, theirs = smaller.arrays.residual, larger.arrays.residual
+    if mine is None:
+        return
+    same = (
+        theirs is not None
+        and mine.classes == theirs.classes
+        and np.array_equal(mine.number, theirs.number)
+        and all(map(np.array_equal, mine.residuals, theirs.residuals))
+        and mine.combination.shape == theirs.combination.shape
+        and abs(mine.combination - theirs.combination).max() == 0
+    )
+    if not same:
+        raise FitError(
+            f"The residuals of {quoted(smaller.formula)} and of {quoted(larger.formula)} have "
+            "different structures, and which of them contains the other is not known here. Compare "
+            "models with one structure, or one with independent residuals of one SD to another."
+        )
 
 
 def _terms(fit: LikelihoodFit) -> int:

@@ -88,3 +88,35 @@ def covariance_factor(sd: np.ndarray, corr: np.ndarray | None) -> np.ndarray:
     values, vectors = np.linalg.eigh(corr)
     root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     return sd[:, :, None] * root
+
+
+def correlations_of_angles(angles: np.ndarray, blocks: tuple[int, ...]) -> np.ndarray:
+    """Return correlation matrices of atanh of the partial correlations, row by row.
+
+    Parameters
+    ----------
+    angles : array, shape (draws, angles)
+    blocks : tuple of int
+        Sizes of the blocks of the matrix that are not zero.
+
+    Returns
+    -------
+    array, shape (draws, size, size)
+    """
+    size = sum(blocks)
+    factor = np.zeros((len(angles), size, size))
+    first, place = 0, 0
+    for block in blocks:
+        for row in range(first, first + block):
+            left = np.ones(len(angles))
+            for column in range(first, row):
+                x = angles[:, place]
+                factor[:, row, column] = np.tanh(x) * left
+                left = left / np.cosh(np.clip(x, -350, 350))
+                place += 1
+            factor[:, row, row] = left
+        first += block
+    corr = factor @ factor.transpose(0, 2, 1)
+    diagonal = np.arange(size)
+    corr[:, diagonal, diagonal] = 1.0
+    return np.clip(corr, -1.0, 1.0)

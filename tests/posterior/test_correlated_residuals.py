@@ -17,6 +17,7 @@ from bayesml.posterior.held_out import (
     row_log_likelihoods,
 )
 from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
+from bayesml.records.engine_choice import choose_engine
 from bayesml.records.modelling import make_model
 from tests.codegen.test_residual_densities import correlation
 
@@ -185,8 +186,6 @@ def test_what_takes_rows_as_independent_is_refused(
 
 
 OF_MODELS: dict[str, Callable[[bml.Model], object]] = {
-    "reml": bml.reml,
-    "ml": bml.ml,
     "pooling": bml.pooling,
     "kfold": bml.kfold,
 }
@@ -198,9 +197,14 @@ def test_estimates_without_a_fit_are_refused(name: str, table: pd.DataFrame) -> 
         OF_MODELS[name](made("ar1(week, child)", table))
 
 
-def test_the_marginal_engine_declines(table: pd.DataFrame) -> None:
-    with pytest.raises(FitError, match=r"its residuals are correlated \(ar1\(week, child\)\)"):
-        made("ar1(week, child)", table).fit(engine="marginal")
+def test_a_marginal_density_takes_residuals_within_units_of_every_grouping(
+    table: pd.DataFrame,
+) -> None:
+    model = made("ar1(week, child)", table)
+    assert choose_engine(model, "auto").name == "marginal"
+    across = made("ar1(week, child)", table, "score ~ x + (1 | week)")
+    with pytest.raises(FitError, match="rows with correlated residuals belong to different units"):
+        across.fit(engine="marginal")
 
 
 def test_shares_of_the_variance(table: pd.DataFrame, fake_fit: Callable[..., bml.Fit]) -> None:

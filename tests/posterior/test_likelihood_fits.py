@@ -420,3 +420,54 @@ def test_an_outcome_without_residuals_is_an_error(by_units: bool) -> None:
             "exactly: the residual SD is 0, and the likelihood has no bound. Look for a predictor "
             "that was made from the outcome, or an outcome that is the same in all rows of a unit."
         )
+
+
+NLME = ["ovary_ar1", "orthodont_ar1", "orthodont_heteroscedastic"]
+
+
+@pytest.mark.sampling
+@pytest.mark.parametrize("name", NLME)
+def test_reml_of_residual_structures_is_that_of_nlme(name: str) -> None:
+    """The references hold three to ten digits of SDs, and three or more decimals of loglik."""
+    known, found = reference(name), bml.reml(build(name))
+    table = found.variance_components
+    if "loglik" in known:
+        assert found.loglik == pytest.approx(known["loglik"], abs=5e-4)
+        phi = table.loc[table["parameter"] == "phi", "estimate"].item()
+        assert phi == pytest.approx(known["phi"], abs=2e-6)
+    sds = [row.get("sdcor", row.get("vcov", 0) ** 0.5) for row in known["random"]]
+    ours = np.where(table["parameter"] == "log sigma", np.exp(table["estimate"]), table["estimate"])
+    np.testing.assert_allclose(ours[: len(sds)], sds, rtol=1e-4)
+    names = [ENTRIES[name].names.get(label, label) for label in known["fixed"]]
+    names = ["Intercept" if label == "(Intercept)" else label for label in names]
+    coefficients = found.coefficients.set_index("coef")["estimate"]
+    # Four digits are given of the heteroscedastic model
+    np.testing.assert_allclose(coefficients[names], [*known["fixed"].values()], rtol=2e-4)
+
+
+@pytest.mark.sampling
+def test_ml_of_two_outcomes_is_that_of_glmmtmb() -> None:
+    found = bml.ml(build("gcsemv_bivariate"))
+    # The reference's log likelihood is rounded to whole numbers, its variances to 0.01
+    assert found.loglik == pytest.approx(-13400, abs=0.5)
+    ours = found.variance_components["estimate"].to_numpy()
+    sds = np.sqrt([46.57, 75.19, 124.43, 180.07])
+    np.testing.assert_allclose(ours[[0, 1, 3, 4]], sds, rtol=1e-3)
+    np.testing.assert_allclose(ours[[2, 5]], [0.421, 0.486], atol=6e-4)
+
+
+@pytest.mark.sampling
+@pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
+def test_residual_structures_are_compared_where_they_are_nested() -> None:
+    table = bml.load_dataset("orthodont")
+    plain, serial, heteroscedastic = (
+        bml.ml(bml.model(table, "distance ~ age + (1 | Subject)", **arguments))
+        for arguments in (
+            {},
+            {"residual": "ar1(Subject)"},
+            {"distributional": {"sigma": "~ Sex"}},
+        )
+    )
+    assert bml.likelihood_ratio_test(plain, serial).degrees == 1
+    with pytest.raises(FitError, match="have different structures"):
+        bml.likelihood_ratio_test(serial, heteroscedastic)

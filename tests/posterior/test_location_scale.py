@@ -194,9 +194,14 @@ def test_what_takes_one_sigma_is_refused_in_words(fit: bml.Fit, ask: Any, words:
 
 def test_models_are_refused_where_fits_are() -> None:
     model = bml.two_level(table(), "y ~ x", group="school", distributional={"sigma": "~ x"})
-    for ask in (bml.reml, bml.ml, bml.pooling):
-        with pytest.raises(bml.FitError, match="takes the same sigma for all rows"):
-            ask(model)
+    with pytest.raises(bml.FitError, match="takes the same sigma for all rows"):
+        bml.pooling(model)
+    varying = bml.two_level(
+        table(), "y ~ x", group="school", distributional={"sigma": "~ x + (1 | school)"}
+    )
+    for ask in (bml.reml, bml.ml):
+        with pytest.raises(bml.FitError, match="cannot take this model: sigma varies over units"):
+            ask(varying)
 
 
 def test_a_grouping_of_sigma_alone_has_no_share(fake_fit: Callable[..., bml.Fit]) -> None:

@@ -1,0 +1,237 @@
+"""From the residuals of a resolved model to classes of rows, priors of parameters, and back."""
+
+import numpy as np
+
+from bayesml.design.resolving import Design
+from bayesml.engines.density_kernels import BOUNDED_CODES
+from bayesml.engines.residual_classes import (
+    ResidualClasses,
+    autoregressive,
+    by_pair,
+    equally_correlated,
+    residual_values,
+    sds_of_their_own,
+    strata,
+)
+from bayesml.engines.residual_kernels import ANGLE, BOUNDED, LOG, REAL, Residuals
+from bayesml.quantities.correlation_matrices import correlations_of_angles
+from bayesml.specs.distributions import Prior
+from bayesml.specs.resolved import ResolvedSpec
+
+# Distinct values of sigma: beyond, its predictors are hardly groups of rows.
+MOST_STRATA = 50
+
+
+def reason_against_residuals(resolved: ResolvedSpec) -> str:
+    """Return why the residuals do not stay linear, as far as no table is needed; else empty."""
+    for part in resolved.parts:
+        if any(part.parameter in item.predictors for item in resolved.groupings):
+            return f"{part.parameter} varies over units"
+        if not part.coefficients:
+            return f"{part.parameter} has a formula without coefficients"
+    if resolved.residual is not None and resolved.residual.record.bounds is not None:
+        prior = resolved.residual.prior
+        if prior.distribution not in BOUNDED_CODES:
+            return f"the prior {prior.text} of {resolved.residual.record.parameter}"
+    return ""
+
+
+def residual_classes(resolved: ResolvedSpec, design: Design) -> ResidualClasses | None:
+    """Return the classes of rows of a model's residuals, None where they are alike."""
+    residual = resolved.residual
+    if residual is not None and design.residual is not None:
+        rows = design.residual
+        unit = rows.units.index
+        structure = residual.residual.structure
+        if structure == "unstructured":
+            return by_pair(unit, rows.place.astype(np.int64), len(residual.occasions))
+        if structure == "compound_symmetric":
+            return equally_correlated(unit, _bounds(residual.prior))
+        # The prior holds one median gap apart.
+        return autoregressive(unit, rows.place / residual.median_gap, _bounds(residual.prior))
+    if design.outcomes is not None:
+        count = len(design.outcomes.labels)
+        return strata(sds_of_their_own(count), design.outcomes.number, (LOG,) * (count - 1))
+    for part in resolved.parts:
+        values = design.parts[part.parameter].values
+        if part.intercept:
+            values = values - np.append(0.0, values[:, 1:].mean(axis=0))
+        distinct, stratum = np.unique(values, axis=0, return_inverse=True)
+        log_sd = distinct.copy()
+        # Sigma is the exponential of the first coefficient.
+        log_sd[:, 0] -= 1.0
+        return strata(log_sd, stratum.reshape(-1), (REAL,) * (values.shape[1] - 1))
+    return None
+
+
+def _bounds(prior: Prior) -> tuple[float, float]:
+    if prior.distribution == "Beta":
+        return 0.0, 1.0
+    return prior.values[-2], prior.values[-1]
+
+
+def sigma_prior(resolved: ResolvedSpec) -> Prior | None:
+    """Return the prior of sigma, the SD that others are relative to; None of its log's prior."""
+    if resolved.parts:
+        return None
+    if resolved.residual is not None and resolved.residual.sigma_priors:
+        return resolved.residual.sigma_priors[0]
+    if resolved.outcomes and "sigma" in resolved.outcome_parameter_priors:
+        return resolved.outcome_parameter_priors["sigma"][0]
+    return resolved.parameter_priors["sigma"]
+
+
+def residual_priors_of(resolved: ResolvedSpec) -> list[tuple[str, Prior]]:
+    """Return the priors of log sigma or of the further SDs, and of a bounded correlation."""
+    found: list[tuple[str, Prior]] = []
+    for part in resolved.parts:
+        first = [] if part.intercept_prior is None else [part.intercept_prior]
+        found += [
+            (f"beta_{part.parameter}[{label}]", prior)
+            for label, prior in zip(part.coefficients, [*first, *part.slope_priors], strict=True)
+        ]
+    sds = resolved.outcome_parameter_priors.get("sigma", ())
+    if resolved.residual is not None:
+        sds = sds or resolved.residual.sigma_priors
+    found += [("sigma", prior) for prior in sds[1:]]
+    if resolved.residual is not None and resolved.residual.record.bounds is not None:
+        found.append((resolved.residual.record.parameter, resolved.residual.prior))
+    return found
+
+
+class CodedPriors:
+    """Priors of log sigma, where sigma has none itself, and of the residual parameters.
+
+    Attributes
+    ----------
+    priors : list of Prior or None
+        One for each place; None for angles, and for log sigma where sigma has the prior.
+    power : array
+        Of the angles, as `correlation_power`.
+    constant : float
+        Of the Jacobians: log of the width between bounds.
+    """
+
+    def __init__(self, resolved: ResolvedSpec, classes: ResidualClasses | None) -> None:
+        own = [prior for _, prior in residual_priors_of(resolved)]
+        self.priors: list[Prior | None] = list(own) if resolved.parts else [None, *own]
+        self.power = np.empty(0)
+        self.constant = 0.0
+        if classes is None:
+            return
+        kind = classes.residuals.kind
+        size = int(classes.residuals.seen.shape[1])
+        if (kind == ANGLE).any():
+            assert resolved.residual is not None
+            eta = resolved.residual.prior.values[0]
+            self.power = np.array(
+                [eta + (size - 2 - j) / 2 for i in range(size) for j in range(i)], dtype=float
+            )
+            self.priors += [None] * len(self.power)
+        if (kind == BOUNDED).any():
+            low, high = classes.residuals.bounds
+            self.constant = float(np.log(high - low))
+
+
+def named_residuals(
+    resolved: ResolvedSpec,
+    design: Design,
+    residuals: Residuals,
+    log_sigma: np.ndarray,
+    parameters: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Return draws of the residual parameters by the names of the posterior.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+    design : Design
+    residuals : Residuals
+    log_sigma : array, shape (draws,)
+    parameters : array, shape (draws, parameters)
+    """
+    sigma = np.exp(log_sigma)
+    found = residual_values(residuals, sigma, parameters)
+    if resolved.parts:
+        part = resolved.parts[0]
+        beta = np.column_stack([log_sigma, parameters])
+        if part.intercept:
+            means = design.parts[part.parameter].values[:, 1:].mean(axis=0)
+            beta[:, 0] -= beta[:, 1:] @ means
+        return {f"beta_{part.parameter}": beta}
+    several = bool(resolved.outcomes) or "angles" in found
+    out = {"sigma": found["sd"] if several else sigma}
+    if resolved.residual is None:
+        return out
+    record = resolved.residual.record
+    if "angles" in found:
+        out[record.parameter] = correlations_of_angles(
+            found["angles"], (len(resolved.residual.occasions),)
+        )
+    else:
+        out[record.parameter] = found["bounded"] ** (1 / resolved.residual.median_gap)
+    return out
+
+
+def reason_against_profile(resolved: ResolvedSpec, design: Design) -> str:
+    """Return why sigma cannot be profiled out of a likelihood; empty where it can."""
+    for part in resolved.parts:
+        values = design.parts[part.parameter].values
+        if np.abs(values @ _constant(values) - 1).max() > 1e-8:
+            return f"the formula of {part.parameter} has no intercept, nor a coefficient per group"
+    return ""
+
+
+def _constant(values: np.ndarray) -> np.ndarray:
+    """Return the coefficients that give a constant column."""
+    return np.asarray(np.linalg.lstsq(values, np.ones(len(values)), rcond=None)[0])
+
+
+def residual_estimates(
+    resolved: ResolvedSpec,
+    design: Design,
+    residuals: Residuals,
+    sigma: float,
+    parameters: np.ndarray,
+) -> list[tuple[str, str, str, float]]:
+    """Return estimates of the residual parameters: term, second term, what it is, and its value.
+
+    Parameters
+    ----------
+    resolved : ResolvedSpec
+    design : Design
+    residuals : Residuals
+    sigma : float
+    parameters : array, shape (parameters,)
+        Logs of SDs are relative to sigma.
+    """
+    if resolved.parts:
+        part = resolved.parts[0]
+        values = design.parts[part.parameter].values
+        shift = values - np.append(0.0, values[:, 1:].mean(axis=0)) if part.intercept else values
+        own = np.append(0.0, parameters) + _constant(shift) * np.log(sigma)
+        if part.intercept:
+            own[0] -= own[1:] @ values[:, 1:].mean(axis=0)
+        return [
+            (label, "", f"log {part.parameter}", float(value))
+            for label, value in zip(part.coefficients, own, strict=True)
+        ]
+    own = np.where(residuals.kind == LOG, parameters + np.log(sigma), parameters)
+    found = named_residuals(resolved, design, residuals, np.array([np.log(sigma)]), own[None])
+    labels = resolved.outcomes
+    if resolved.residual is not None and not labels:
+        labels = resolved.residual.occasions
+    sds = np.atleast_1d(found["sigma"][0])
+    terms = labels if len(sds) > 1 else ("",)
+    rows = [(term, "", "sd", float(sd)) for term, sd in zip(terms, sds, strict=True)]
+    if resolved.residual is None:
+        return rows
+    value = found[resolved.residual.record.parameter][0]
+    if np.ndim(value):
+        return rows + [
+            (labels[j], labels[i], "corr", float(value[i, j]))
+            for i in range(len(labels))
+            for j in range(i)
+        ]
+    name = "corr" if resolved.residual.record.parameter == "corr_residual" else "phi"
+    return [*rows, ("", "", name, float(value))]
