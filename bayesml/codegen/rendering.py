@@ -255,8 +255,16 @@ def _likelihood(resolved: ResolvedSpec) -> str:
 
 
 def _residual_words(residual: ResolvedResidual) -> str:
-    unit = plain(":".join(residual.residual.unit))
-    return f"residuals within a {unit} are {residual.record.words}"
+    """Return how residuals are correlated; of outcomes and members, which are their occasions."""
+    unit, dim = plain(":".join(residual.residual.unit)), residual.dim
+    words = residual.record.words.replace("occasion", dim)
+    return f"residuals within a {unit} are {words}"
+
+
+def _row_words(residual: ResolvedResidual) -> str:
+    """Return what a row is: the row of a person, but the outcome of a row, the member of a pair."""
+    each = "row" if residual.dim == "occasion" else residual.dim
+    return f"{each} of a {plain(':'.join(residual.residual.unit))}"
 
 
 def _residual(residual: ResolvedResidual) -> tuple[list[str], str, str]:
@@ -272,8 +280,7 @@ def _residual(residual: ResolvedResidual) -> tuple[list[str], str, str]:
         (statement,) = prior_statements(record.parameter, [residual.prior], scalar=True)
         prior = statement.code(name="phi_at_gap" if record.at_median_gap else "")
     template = rendering_environment().get_template("residual.jinja").module
-    unit = plain(":".join(residual.residual.unit))
-    lines.append(str(getattr(template, record.name)(residual, unit, prior)).strip())
+    lines.append(str(getattr(template, record.name)(residual, _row_words(residual), prior)).strip())
     return lines, "eta + before", template.spread[record.name]  # type: ignore[attr-defined]
 
 

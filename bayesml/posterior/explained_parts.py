@@ -247,7 +247,7 @@ def model_variances(fit: Fit, rows: FittedRows) -> ModelVariances:
 
 def _single(item: UnitRows) -> bool:
     """Whether each row is a unit of its own, so that its effect is part of level 1."""
-    return item.weights is None and item.facts.units == len(item.index)
+    return item.weights is None and len(np.unique(item.index)) == len(item.index)
 
 
 def _mean_variance(fit: Fit, item: UnitRows) -> np.ndarray:
@@ -269,7 +269,8 @@ def _covariance(centred: np.ndarray) -> np.ndarray:
 def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:
     """Return the level-1 variance on the scale of the linear predictor, shape (draws,)."""
     family, spec = fit.spec.family_record, fit.spec
-    draws = {name: values.reshape(-1) for name, values in parameter_draws_of(fit).items()}
+    own = parameter_draws_of(fit, outcome=rows.outcome_number)
+    draws = {name: values.reshape(-1) for name, values in own.items()}
     sizes = fit.posterior.sizes
     number = sizes["chain"] * sizes["draw"]
     if family.level1:
@@ -356,7 +357,7 @@ def _centring_notes(fit: Fit, found: ModelVariances, split: UnitSplit) -> list[s
 
 
 def _slope_notes(groupings: tuple[UnitRows, ...]) -> list[str]:
-    names = [item.facts.name for item in groupings if item.facts.terms != ("Intercept",)]
+    names = [item.facts.name for item in groupings if (item.terms != item.terms[0]).any()]
     if not names:
         return []
     return [

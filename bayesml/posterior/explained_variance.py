@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pandas as pd
 
-from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.posterior.explained_outcomes import nakagawa_by_outcome
 from bayesml.posterior.explained_parts import (
     R2Draws,
-    nakagawa_r2,
     rights_sterba_r2,
     snijders_bosker_r2,
 )
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _METHODS: Mapping[str, Callable[[Fit, FittedRows], R2Draws]] = {
-    "nakagawa": nakagawa_r2,
+    "nakagawa": nakagawa_by_outcome,
     "rights_sterba": rights_sterba_r2,
     "gelman_pardoe": gelman_pardoe_r2,
     "snijders_bosker": snijders_bosker_r2,
@@ -54,7 +54,8 @@ def r2(
         ``marginal`` f / (f + sum s2 + e) and ``conditional`` (f + sum s2) / (f + sum s2 + e).
         Nakagawa & Schielzeth (2013), doi:10.1111/j.2041-210x.2012.00261.x; slopes: Johnson (2014),
         doi:10.1111/2041-210X.12225; counts: Nakagawa, Johnson & Schielzeth (2017),
-        doi:10.1098/rsif.2017.0213.
+        doi:10.1098/rsif.2017.0213. Several outcomes, or members of a unit, have both, each over
+        its own rows; the other methods are for one outcome.
     ``"rights_sterba"``
         Every part's share of the whole variance (`of` is ``total``) and of its level's variance
         (``level``): X beta ``within`` units of all groupings and ``between`` those of each;
@@ -93,7 +94,8 @@ def r2(
     Returns
     -------
     DataFrame or DataArray
-        One row per part: its labels (`part`; `grouping`, `level`, `of`; `term`), `mean`, `median`,
+        One row per part: its labels (`part`; `grouping`, `level`, `of`; `term`;
+        `outcome` or `member` where there are several), `mean`, `median`,
         `sd`, `lower`, `upper`, and `note`, a short remark where an assumption fails or a scale is
         not the outcome's. Level 1 is called ``residual``. Attributes `prob`, `interval`, `method`
         and `notes`, the remarks in full. The DataArray has the dims chain, draw, part; where
@@ -122,9 +124,14 @@ def r2(
     require_one_predictor(
         fit.facts, "r2", "Use bml.vpc(fit, at=...), which gives shares at chosen covariates."
     )
-    require_independent_residuals(
-        fit.spec, "r2", "Use bml.variance_components(fit), and compare models by bml.loo(fit)."
-    )
+    instead = "Use bml.variance_components(fit), and compare models by bml.loo(fit)."
+    if not fit.facts.outcomes:
+        require_independent_residuals(fit.spec, "r2", instead)
+    elif method != "nakagawa":
+        raise FitError(
+            f"The R2 of method={quoted(method)} is about one outcome, and this model has "
+            f"coefficients for each of {listed(fit.facts.outcomes)}. Use bml.r2(fit)."
+        )
     found = compute(fit, fitted_rows(fit, "r2"))
     sizes = fit.posterior.sizes
     values = found.values.reshape(sizes["chain"], sizes["draw"], -1)

@@ -1,7 +1,7 @@
 """The rows that a fit keeps: outcome, predictors, and the units that each row belongs to."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class FittedRows:
     groupings : tuple of UnitRows
     parts : mapping of str to array, shape (rows, coefficients)
         X of every parameter that has a linear predictor of its own.
+    outcome_number : int or None
+        Which of several outcomes, or members of a unit, the rows are of; None: of all.
     """
 
     outcome: np.ndarray
@@ -66,6 +68,7 @@ class FittedRows:
     trials: np.ndarray | None
     groupings: tuple[UnitRows, ...]
     parts: Mapping[str, np.ndarray]
+    outcome_number: int | None = None
 
 
 def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
@@ -109,6 +112,39 @@ def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
             else np.empty((len(outcome), 0))
             for part in fit.facts.parts
         },
+    )
+
+
+def rows_of_outcome(fit: Fit, rows: FittedRows, number: int) -> FittedRows:
+    """Return the rows of one of several outcomes, or of one member of every unit.
+
+    The columns of the other outcomes' coefficients and terms are 0 there.
+
+    Parameters
+    ----------
+    fit : Fit
+    rows : FittedRows
+        All rows.
+    number : int
+        Of the outcome, from 0.
+    """
+    kept = fit.data["constant_data"].to_dataset()["outcome_number"].values == number
+    return replace(
+        rows,
+        outcome=rows.outcome[kept],
+        predictors=rows.predictors[kept],
+        offset=rows.offset[kept],
+        trials=None if rows.trials is None else rows.trials[kept],
+        groupings=tuple(
+            replace(
+                item,
+                index=item.index[kept],
+                weights=None if item.weights is None else item.weights[kept],
+                terms=item.terms[kept],
+            )
+            for item in rows.groupings
+        ),
+        outcome_number=number,
     )
 
 

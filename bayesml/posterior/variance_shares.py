@@ -264,8 +264,12 @@ def require_finite_variance(fit: Fit) -> None:
     family = fit.spec.family_record
     if family.response != "positive":
         return
-    one = family.variance(np.array(1.0), parameter_draws_of(fit), np.ones(1))
-    infinite = float(np.mean(np.isinf(one)))
+    numbers: list[int | None] = [*range(len(fit.facts.outcomes))] or [None]
+    ones = [
+        family.variance(np.array(1.0), parameter_draws_of(fit, outcome=number), np.ones(1))
+        for number in numbers
+    ]
+    infinite = float(np.mean(np.isinf(ones).any(axis=0)))
     if infinite:
         raise FitError(
             f"The variance of the family {quoted(family.name)} is infinite in {infinite:.0%} of "

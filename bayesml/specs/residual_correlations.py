@@ -112,7 +112,7 @@ RESIDUAL_CORRELATIONS = {
         ResidualCorrelation(
             name="unstructured",
             parameter="corr_residual",
-            words="with a correlation for each pair of occasions",
+            words="correlated, with one correlation for each pair of occasions",
             correlations=_by_pair,
             equation=r"R_{t[i], t[k]}",
             symbol="R",

@@ -202,8 +202,75 @@ def test_counts_of_two_kinds(fake_fit: Callable[..., bml.Fit]) -> None:
     assert (drawn["mean"] >= 0).all()
 
 
+@pytest.mark.parametrize("slopes", [(), ("x",)])
+def test_explained_variance_by_outcome(
+    slopes: tuple[str, ...], fake_fit: Callable[..., bml.Fit], tmp_path: Any
+) -> None:
+    frame = pupils()
+    model = bml.multivariate(frame, "x", outcomes=NAMES, group="school", slopes=slopes)
+    terms = model.design.varying[0].labels
+    sd = np.array([3.0, 0.2]) if not slopes else np.array([3.0, 0.7, 0.2, 0.05])
+    corr = np.full((len(sd), len(sd)), 0.3) + 0.7 * np.eye(len(sd))
+    made = fake_fit(
+        model,
+        draws=3,
+        values={"beta": BETA, "sigma": SIGMA, "sd_school": sd, "corr_school": corr},
+    )
+    assert [label.split(":")[0] for label in terms] == sorted(NAMES * (len(sd) // 2), reverse=True)
+    found = bml.r2(made)
+    assert found.columns[:2].tolist() == ["outcome", "part"]
+    half = len(sd) // 2
+    for number, name in enumerate(NAMES):
+        x = frame["x"][frame[name].notna()].to_numpy()
+        own = slice(number * half, (number + 1) * half)
+        sigma = (sd[:, None] * corr * sd)[own, own]
+        z = np.column_stack([np.ones(len(x)), x])[:, :half]
+        fixed = BETA[number, 1] ** 2 * x.var(ddof=1)
+        random = np.mean([row @ sigma @ row for row in z])
+        total = fixed + random + SIGMA[number] ** 2
+        expected = [fixed / total, (fixed + random) / total]
+        assert found[found["outcome"] == name]["mean"].tolist() == pytest.approx(expected)
+    assert bool(found.attrs["notes"]) == bool(slopes)
+    drawn = bml.r2(made, draws=True)
+    assert drawn["part"].values.tolist()[0] == "written marginal"
+    pd.testing.assert_frame_equal(bml.r2(bml.load(made.save(tmp_path / "fit.nc"))), found)
+    assert "R2" in bml.report(made, tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_explained_variance_of_two_counts_is_that_of_each(fake_fit: Callable[..., bml.Fit]) -> None:
+    frame, names = pupils(), ["absences", "prizes"]
+    beta, sd = np.array([[1.0, 0.2], [0.1, -0.1]]), np.array([0.5, 0.3])
+    both = bml.multivariate(frame, "x", outcomes=names, group="school", family="poisson")
+    found = bml.r2(fake_fit(both, values={"beta": beta, "sd_school": sd}))
+    x = frame["x"].to_numpy()
+    for number, name in enumerate(names):
+        mean = np.exp(beta[number] @ [np.ones(len(x)), x] + sd[number] ** 2 / 2).mean()
+        fixed = beta[number, 1] ** 2 * x.var(ddof=1)
+        total = fixed + sd[number] ** 2 + np.log1p(1 / mean)
+        expected = [fixed / total, (fixed + sd[number] ** 2) / total]
+        assert found[found["outcome"] == name]["mean"].tolist() == pytest.approx(expected)
+
+
+def test_explained_variance_of_positive_outcomes(fake_fit: Callable[..., bml.Fit]) -> None:
+    frame = pupils().assign(slow=lambda t: np.exp(t["x"]), fast=lambda t: np.exp(-t["x"]))
+    model = bml.multivariate(frame, "x", outcomes=["slow", "fast"], family="gamma")
+    shape, beta = np.array([2.0, 7.0]), np.array([[0.0, 1.0], [0.0, -0.5]])
+    found = bml.r2(fake_fit(model, values={"shape": shape, "beta": beta}))
+    fixed = beta[:, 1] ** 2 * frame["x"].var()
+    # The variance of a gamma outcome of mean m is m^2 / shape.
+    expected = fixed / (fixed + np.log1p(1 / shape))
+    assert found[found["part"] == "marginal"]["mean"].tolist() == pytest.approx(expected.tolist())
+
+
+def test_comments_of_the_source_speak_of_outcomes(fit: bml.Fit) -> None:
+    comments = " ".join(fit.source.replace("#", "").split())
+    assert "within a row are correlated, with one correlation for each pair of outcomes" in comments
+    assert "Each outcome of a row is expected at eta plus a weighted sum" in comments
+
+
 REFUSED: list[tuple[Callable[[bml.Fit], object], str]] = [
-    (bml.r2, "r2 is about one outcome"),
+    (lambda fit: bml.r2(fit, method="bayes"), "R2 of method=.bayes. is about one outcome"),
+    (lambda fit: bml.r2(fit, method="rights_sterba"), "each of 'written', 'course'. Use bml.r2"),
     (bml.design_effect, "design_effect is about one outcome"),
     (lambda fit: bml.reliability(fit, "school"), "reliability is about one outcome"),
     (lambda fit: bml.shrinkage(fit, "school"), "shrinkage is about one outcome"),
@@ -271,3 +338,5 @@ def test_pairs(member: str | None, fake_fit: Callable[..., bml.Fit]) -> None:
     if member is not None:
         assert predicted["member"].tolist() == ["wife", "husband"]
         assert set(bml.vpc(made)["member"]) == {"wife", "husband"}
+        assert bml.r2(made)["member"].tolist() == ["husband"] * 2 + ["wife"] * 2
+        assert "# Each member of a couple is expected" in made.source
