@@ -242,7 +242,12 @@ OUTCOMES = [
 ARGUMENTS = [
     (as_is, two(family="normal"), SpecError, "Write 'gaussian'"),
     (as_is, two(family="cauchy"), SpecError, "Allowed: gaussian, student, "),
-    (as_is, two(family="nominal"), SpecError, "'nominal', of outcomes with unordered categories, is"),
+    (
+        as_is,
+        two(family="nominal"),
+        SpecError,
+        "'nominal', of outcomes with unordered categories, is",
+    ),
     (as_is, two(family=3), SpecError, "family is 3 of type int. Give the name of a family"),
     (as_is, two(link="log"), SpecError, "'gaussian' has no link 'log'. Allowed: identity"),
     (as_is, two(prior={}), SpecError, "two_level has no argument 'prior'. Did you mean 'priors'?"),

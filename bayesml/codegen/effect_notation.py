@@ -57,8 +57,21 @@ class EffectNotation:
         """Return one effect: of a term, for a unit."""
         return rf"u^{{{self.name}}}_{{{number},{index}}}"
 
-    def sd(self, number: int) -> str:
-        """Return the SD of a term."""
+    @property
+    def kind(self) -> str:
+        """Of which kind a unit is; empty where all units have the same SDs."""
+        return rf",{latex_text(self.grouping.by)}[{self.index}]" if self.grouping.kinds else ""
+
+    @property
+    def nu(self) -> str:
+        """The degrees of freedom of Student-t effects."""
+        return rf"\nu_{{{self.name}}}"
+
+    def sd(self, number: int, kind: str | None = None) -> str:
+        """Return the SD of a term, of a unit's kind or of a kind that is named."""
+        own = self.kind if kind is None else kind and rf",{latex_text(kind)}"
+        if own:
+            return rf"\sigma_{{{self.name},{number}{own}}}"
         return rf"\sigma_{{{self.name},{number}}}"
 
     def effects(self, predictor: str = "") -> list[str]:
@@ -88,24 +101,32 @@ class EffectNotation:
         return found
 
     def correlations(self, block: int) -> str:
-        """Return the correlation matrix of a block."""
+        """Return the correlation matrix of a block, of a unit's kind."""
         several = sum(size > 1 for size in self.grouping.blocks) > 1
-        return rf"R_{{{self.name}{f',{block + 1}' if several else ''}}}"
+        return rf"R_{{{self.name}{f',{block + 1}' if several else ''}{self.kind}}}"
 
     def distribution(self) -> list[str]:
         """Return the lines of the effects' distribution: blocks are independent of each other."""
         lines = []
+        student = self.grouping.student
+        factor = rf"\tfrac{{{self.nu} - 2}}{{c_{{{self.index}}}}}\," if student else ""
+        if student:
+            lines.append(rf"c_{{{self.index}}} &\sim \chi^{{2}}({self.nu})")
         for number, block in enumerate(self.blocks()):
             if len(block) == 1:
-                effect, variance = self.effect(block[0], self.index), rf"{self.sd(block[0])}^{{2}}"
+                effect, variance = (
+                    self.effect(block[0], self.index),
+                    rf"{factor}{self.sd(block[0])}^{{2}}",
+                )
                 lines.append(rf"{effect} &\sim \mathrm{{Normal}}(0,\ {variance})")
                 continue
             effects = r",\ ".join(self.effect(item, self.index) for item in block)
             matrix = self.correlations(number)
             scales = matrix.replace("R", "D", 1)
             sds = r",\ ".join(self.sd(item) for item in block)
+            covariance = rf"{factor}{scales}\,{matrix}\,{scales}"
             lines += [
-                rf"({effects})^{{\top}} &\sim \mathrm{{Normal}}(0,\ {scales}\,{matrix}\,{scales})",
+                rf"({effects})^{{\top}} &\sim \mathrm{{Normal}}(0,\ {covariance})",
                 rf"{scales} &= \mathrm{{diag}}({sds})",
             ]
         return lines

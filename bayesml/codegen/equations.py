@@ -212,8 +212,12 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[st
         ]
     lines = _prior_lines(named)
     for group in groups:
-        pairs = zip(group.numbers, group.grouping.sd_priors, strict=True)
-        lines += _prior_lines([(group.sd(number), prior) for number, prior in pairs])
+        kinds = group.grouping.kinds or ("",)
+        cells = [(kind, number) for kind in kinds for number in group.numbers]
+        pairs = zip(cells, group.grouping.sd_priors, strict=True)
+        lines += _prior_lines([(group.sd(number, kind), prior) for (kind, number), prior in pairs])
+        if group.grouping.nu_prior is not None:
+            lines += _prior_lines([(f"{group.nu} - 2", group.grouping.nu_prior)])
         lines += [
             rf"{group.correlations(number)} &\sim \mathrm{{LKJ}}({_number(group.grouping.eta)})"
             for number, size in enumerate(group.grouping.blocks)

@@ -64,9 +64,10 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
     groupings = [
         grouping.grouping(  # type: ignore[attr-defined]
             item,
-            variable_code(f"sd_{item.identifier}", item.sd_priors, f"{item.identifier}_term", True),
+            _sd_code(item),
             _grouping_words(item),
             _level(resolved),
+            _nu_code(item),
         )
         # Outer groupings first: inner ones may be centred around their effects.
         for item in sorted(resolved.groupings, key=lambda item: item.units)
@@ -186,6 +187,30 @@ def variable_code(stem: str, priors: tuple[Any, ...], dims: str, stored: bool) -
     return f'pm.Deterministic("{stem}", {stack}, dims="{dims}")' if stored else stack
 
 
+def _sd_code(grouping: ResolvedGrouping) -> str:
+    """Return the expression of a grouping's SDs, a row for each kind of units where it has some."""
+    stem, terms = f"sd_{grouping.identifier}", f"{grouping.identifier}_term"
+    if not grouping.kinds:
+        return variable_code(stem, grouping.sd_priors, terms, True)
+    dims = f'("{grouping.identifier}_by", "{terms}")'
+    code = variable_code(stem, grouping.sd_priors, "DIMS", False)
+    if code.startswith("pt."):
+        return (
+            f'pm.Deterministic("{stem}", {code}.reshape(({len(grouping.kinds)}, -1)), dims={dims})'
+        )
+    return code.replace('"DIMS"', dims)
+
+
+def _nu_code(grouping: ResolvedGrouping) -> str:
+    """Return the expression of the degrees of freedom of Student-t effects."""
+    if grouping.nu_prior is None:
+        return ""
+    stem = f"nu_{grouping.identifier}"
+    (statement,) = prior_statements(stem, [grouping.nu_prior], scalar=True)
+    code = statement.code(name="" if statement.derived else f"nu_above_2_{grouping.identifier}")
+    return f'pm.Deterministic("{stem}", 2 + {code})'
+
+
 def _grouping_words(grouping: ResolvedGrouping) -> str:
     terms = " and ".join(
         f"{_bare(term, feed)} of {feed.predictor}" if feed.predictor else plain(term)
@@ -195,6 +220,10 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
     words = [f"{plain(grouping.name)}: {terms} {'vary' if len(grouping.terms) > 1 else 'varies'}"]
     if grouping.multiple:
         words.append("multiple membership")
+    if grouping.kinds:
+        words.append(f"SDs by {plain(grouping.by)}")
+    if grouping.student:
+        words.append("Student-t")
     if len(grouping.terms) > 1:
         words.append("correlated" if grouping.correlated else "uncorrelated")
         if grouping.correlated and len(grouping.blocks) > 1:

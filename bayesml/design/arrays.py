@@ -57,6 +57,8 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         if grouping.graded:
             data[f"grade_{name}"] = reliability.grades
         data[f"unit_{name}"] = np.array(part.units.index, dtype=np.int64)
+        if part.kinds is not None:
+            data[f"by_{name}"] = part.kinds.of_unit
         if part.units.weights is not None:
             data[f"weight_{name}"] = np.array(part.units.weights)
         for feed in grouping.feeds:
@@ -93,6 +95,11 @@ def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
     if resolved.slope_priors:
         groups.append(("slopes", resolved.slope_priors, False))
     groups += [(f"sd_{g.identifier}", g.sd_priors, False) for g in resolved.groupings]
+    groups += [
+        (f"nu_{g.identifier}", (g.nu_prior,), True)
+        for g in resolved.groupings
+        if g.nu_prior is not None
+    ]
     for part in resolved.parts:
         if part.intercept_prior is not None:
             groups.append((f"intercept_{part.parameter}", (part.intercept_prior,), True))
@@ -102,9 +109,13 @@ def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
     if resolved.residual is not None:
         groups += residual_priors(resolved.residual)
     groups += [(name, own, False) for name, own in resolved.outcome_parameter_priors.items()]
+    # SDs by kind of units: one row for each kind.
+    kinds = {f"sd_{g.identifier}": len(g.kinds) for g in resolved.groupings if g.kinds}
     for stem, priors, scalar in groups:
         for statement in prior_statements(stem, priors, scalar):
-            data |= {name: np.asarray(value) for name, value in statement.arrays().items()}
+            for name, value in statement.arrays().items():
+                by_kind = stem in kinds and not statement.scalar
+                data[name] = value.reshape(kinds[stem], -1) if by_kind else np.asarray(value)
     if resolved.outcomes:
         by_outcome = (len(resolved.outcomes), -1)
         data |= {
@@ -172,6 +183,8 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     for part, grouping in zip(design.varying, resolved.groupings, strict=True):
         coords[grouping.identifier] = list(part.units.labels)
         coords[f"{grouping.identifier}_term"] = list(grouping.terms)
+        if grouping.kinds:
+            coords[f"{grouping.identifier}_by"] = list(grouping.kinds)
         if grouping.partly_centred:
             coords[f"{grouping.identifier}_rest"] = list(grouping.terms[1:])
         if grouping.correlated:

@@ -26,7 +26,8 @@ def columns_used(spec: ModelSpec) -> dict[str, str]:
         columns.setdefault(name, "grouping")
     for grouping in spec.every_grouping:
         weights = () if grouping.weights == "equal" else grouping.weights
-        for name in (*grouping.columns, *grouping.members, *weights):
+        kinds = () if grouping.by is None else (grouping.by,)
+        for name in (*grouping.columns, *grouping.members, *weights, *kinds):
             columns.setdefault(name, "grouping")
     if spec.member is not None:
         columns.setdefault(spec.member, "grouping")

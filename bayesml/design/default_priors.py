@@ -127,8 +127,7 @@ def prior_keys(
     spec: ModelSpec,
     slopes: Sequence[str],
     intercept: bool,
-    terms: Mapping[str, Sequence[str]],
-    correlated: Mapping[str, bool],
+    groupings: Mapping[str, Sequence[str]],
     parts: Mapping[str, Sequence[str]],
     residual: ResidualRows | None = None,
 ) -> list[str]:
@@ -136,12 +135,10 @@ def prior_keys(
     keys = ["Intercept"] if intercept else []
     if slopes:
         keys += ["beta", *(f"beta[{label}]" for label in slopes)]
-    if terms:
+    if groupings:
         keys.append("sd")
-    for name, labels in terms.items():
-        keys += [f"sd_{name}", *(f"sd_{name}[{label}]" for label in labels)]
-        if correlated[name]:
-            keys.append(f"corr_{name}")
+    for own in groupings.values():
+        keys += own
     keys += [parameter.name for parameter in spec.scalar_parameters]
     for name, labels in parts.items():
         keys += [f"Intercept_{name}"] if "Intercept" in labels else []
@@ -185,6 +182,11 @@ def resolved_residual(rows: ResidualRows, book: PriorBook, sigma: Prior) -> Reso
         labels,
         rows.median_gap if record.at_median_gap else 1.0,
     )
+
+
+# Of what the degrees of freedom of Student-t effects have beyond 2, below which they have no SD;
+# after Juarez & Steel (2010), doi:10.1198/jbes.2009.07145.
+NU_ABOVE_2 = Prior("Gamma", (2.0, 0.1))
 
 
 def half_student_t(scale: float) -> Prior:

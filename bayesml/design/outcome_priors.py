@@ -12,6 +12,7 @@ from bayesml.design.default_priors import (
     resolved_residual,
     response_scales,
 )
+from bayesml.design.predictor_parts import grouping_keys
 from bayesml.design.responses import Response
 from bayesml.design.stacking import OutcomeRows, own_labels, row_of_outcome
 from bayesml.specs.distributions import Prior, parse_prior
@@ -202,9 +203,7 @@ def resolve_outcomes(
     names, response_name = assign_identifiers([g.name for g in spec.groupings], stacked.response)
     scales = outcome_scales(stacked, design.response, design.offset, outcomes)
     fixed, own = outcome_keys(stacked, labels, outcomes)
-    terms = {part.grouping.name: part.labels for part in design.varying}
-    correlated = {part.grouping.name: max(part.blocks) > 1 for part in design.varying}
-    keys = prior_keys(stacked, [], False, terms, correlated, {}, design.residual)
+    keys = prior_keys(stacked, [], False, grouping_keys(design), {}, design.residual)
     book = PriorBook(spec, [*fixed, *(key for key in keys if key not in own), *own])
     found = outcome_priors(stacked, design.fixed.values, labels, outcomes, scales, book)
     dim = OUTCOME if spec.outcomes else MEMBER

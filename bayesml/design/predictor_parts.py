@@ -1,6 +1,7 @@
 """The linear predictors of a likelihood's further parameters: their matrices and default priors."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,13 +19,17 @@ from bayesml.design.parametrisation import (
     reliabilities,
 )
 from bayesml.design.units import Units
-from bayesml.errors import quoted
+from bayesml.errors import SpecError, quoted
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Parameter
+from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import column_names, parse
 from bayesml.specs.predictors import predicted_parameter, predictor_link
-from bayesml.specs.resolved import ResolvedPart, part_label
+from bayesml.specs.resolved import ResolvedPart, labels_by_kind, part_label
+
+if TYPE_CHECKING:
+    from bayesml.design.resolving import Design
 
 # Scale of the default prior of an SD on the log or logit scale of a parameter. An SD of 1 makes
 # the parameters of two units differ by a factor of exp(0.95 * 1) = 2.6 in the median: half of
@@ -101,6 +106,36 @@ def main_reliabilities(
             sd[main], by_unit[:, main] = result.sd, result.by_unit
         found.append(Reliability(sd, by_unit))
     return found
+
+
+def form_of_student_effects(result: Reliability, predictors: Sequence[str]) -> Form:
+    """Return the form that suits Student-t effects: one centred term, or non-centred ones."""
+    first = float(result.mean[0])
+    words = f"the units' mean reliability is {first:.2f}"
+    centred = first >= THRESHOLD and len(result.by_unit) >= FEWEST_UNITS
+    if centred and len(predictors) == 1 and not any(predictors):
+        return Form(1, False, f"centred: {words}")
+    if len(predictors) > 1:
+        words = "Student-t effects of several terms share what scales a unit"
+    return Form(0, False, f"non-centred: {words}")
+
+
+def form_set_by_user(grouping: Grouping, terms: int) -> Form:
+    """Return the form that the user chose.
+
+    Raises
+    ------
+    SpecError
+        Student-t effects of several terms cannot be centred.
+    """
+    chosen = grouping.parametrisation
+    if chosen == "centred" and grouping.effects == "student" and terms > 1:
+        raise SpecError(
+            f"The Student-t effects of {quoted(grouping.name)} have {terms} terms, which are "
+            "sampled non-centred only. Use parametrisation 'auto' or 'non-centred'."
+        )
+    centred = {"centred": terms, "partly centred": 1}.get(chosen, 0)
+    return Form(centred, False, f"{chosen}: set by the user")
 
 
 def form_of_terms(result: Reliability, predictors: Sequence[str]) -> Form:
@@ -191,9 +226,9 @@ def _slope_priors(columns: np.ndarray, intercept: bool, location: float) -> list
 
 
 def sd_keys(
-    grouping: str, label: str, predictor: str, predictors: Sequence[str]
+    grouping: str, label: str, predictor: str, predictors: Sequence[str], kind: str = ""
 ) -> tuple[str, ...]:
-    """Return the prior keys of a term's SD, special ones first.
+    """Return the prior keys of a term's SD, special ones first: those of a kind of units, if any.
 
     An SD on the scale of a further parameter is no SD of the outcome: what is said of all SDs, or
     of all of a grouping that has main terms too, does not mean it.
@@ -204,10 +239,24 @@ def sd_keys(
     ('sd_school[sigma:Intercept]',)
     """
     general = f"sd_{grouping}"
-    special = f"{general}[{label}]"
+    special = tuple(f"{general}[{own}]" for own in labels_by_kind([kind], [label]) if kind)
+    special = (*special, f"{general}[{label}]")
     if not predictor:
-        return (special, general, "sd")
-    return (special,) if "" in predictors else (special, general)
+        return (*special, general, "sd")
+    return special if "" in predictors else (*special, general)
+
+
+def grouping_keys(design: "Design") -> dict[str, list[str]]:
+    """Return every prior key of each grouping, general ones before special ones."""
+    found = {}
+    for part in design.varying:
+        name = part.grouping.name
+        kinds = () if part.kinds is None else part.kinds.labels
+        labels = dict.fromkeys([*part.labels, *labels_by_kind(kinds, part.labels)])
+        keys = [f"sd_{name}", *(f"sd_{name}[{label}]" for label in labels)]
+        keys += [f"corr_{name}"] if max(part.blocks) > 1 else []
+        found[name] = keys + ([f"nu_{name}"] if part.grouping.effects == "student" else [])
+    return found
 
 
 def part_term_scales(

@@ -18,6 +18,7 @@ from bayesml.design.checks import (
 from bayesml.design.columns import plain_frame
 from bayesml.design.columns_used import columns_used
 from bayesml.design.default_priors import (
+    NU_ABOVE_2,
     PriorBook,
     half_student_t,
     prior_keys,
@@ -28,10 +29,13 @@ from bayesml.design.design_centres import design_centres, parents_of, with_const
 from bayesml.design.matrices import Matrix, build_matrix, without_intercept
 from bayesml.design.offsets import offset_of_rows
 from bayesml.design.outcome_priors import even_response, outcome_scales, resolve_outcomes
-from bayesml.design.parametrisation import Form, Reliability, working_response
+from bayesml.design.parametrisation import Reliability, working_response
 from bayesml.design.predictor_parts import (
     build_parts,
+    form_of_student_effects,
     form_of_terms,
+    form_set_by_user,
+    grouping_keys,
     main_reliabilities,
     part_term_scales,
     resolve_parts,
@@ -47,6 +51,7 @@ from bayesml.design.residual_whitening import whitened_rows
 from bayesml.design.responses import Response, bound_columns, find_response
 from bayesml.design.rows import RowsUsed, rows_used
 from bayesml.design.stacking import OutcomeRows, outcome_rows, stacked_response, stacked_rows
+from bayesml.design.unit_kinds import UnitKinds, few_units_of_a_kind, find_kinds
 from bayesml.design.units import Units, find_units
 from bayesml.errors import PriorError, quoted
 from bayesml.specs.distributions import Prior, parse_prior
@@ -75,6 +80,8 @@ class VaryingPart:
         The blocks' matrices, which replay on other rows.
     predictors : tuple of str
         Linear predictor of each term, empty for the main one.
+    kinds : UnitKinds or None
+        Kinds of units with SDs of their own.
     """
 
     grouping: Grouping
@@ -84,6 +91,7 @@ class VaryingPart:
     blocks: tuple[int, ...]
     matrices: tuple[Matrix, ...]
     predictors: tuple[str, ...]
+    kinds: UnitKinds | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +188,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         *(residual.notes if residual is not None else ()),
         *(note for part in varying for note in part.units.notes),
         *few_units([(part.grouping.name, part.units) for part in varying]),
+        *(note for p in varying for note in few_units_of_a_kind(p.grouping.name, p.kinds)),
         *(
             note
             for part in varying
@@ -235,7 +244,8 @@ def _varying_part(
     labels = tuple(map(part_label, predictors, own))
     check_labels(grouping, labels)
     blocks = sizes if grouping.correlated else (1,) * len(labels)
-    return VaryingPart(grouping, units, values, labels, blocks, matrices, predictors)
+    kinds = find_kinds(grouping, units, frame, positions)
+    return VaryingPart(grouping, units, values, labels, blocks, matrices, predictors, kinds)
 
 
 def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
@@ -270,8 +280,7 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
         spec,
         slopes,
         intercept,
-        {part.grouping.name: part.labels for part in design.varying},
-        {part.grouping.name: max(part.blocks) > 1 for part in design.varying},
+        grouping_keys(design),
         {name: matrix.labels for name, matrix in design.parts.items()},
         design.residual,
     )
@@ -335,15 +344,18 @@ def _resolve_groupings(
     scales: Sequence[Sequence[float]],
     names: Mapping[str, str],
 ) -> tuple[ResolvedGrouping, ...]:
-    resolved = []
+    resolved: list[ResolvedGrouping] = []
     for part, reliability, sizes in zip(design.varying, design.reliabilities, scales, strict=True):
         name = part.grouping.name
+        kinds = () if part.kinds is None else part.kinds.labels
+        student = part.grouping.effects == "student"
         priors = tuple(
             book.prior(
-                sd_keys(name, label, predictor, part.predictors),
+                sd_keys(name, label, predictor, part.predictors, kind),
                 "positive",
                 half_student_t(size),
             )
+            for kind in kinds or ("",)
             for label, predictor, size in zip(part.labels, part.predictors, sizes, strict=True)
         )
         if max(part.blocks) > 1 and any(prior.distribution == "MLwiN" for prior in priors):
@@ -353,10 +365,10 @@ def _resolve_groupings(
                 "correlated=False or another prior."
             )
         form = form_of_terms(reliability, part.predictors)
+        if student:
+            form = form_of_student_effects(reliability, part.predictors)
         if part.grouping.parametrisation != "auto":
-            set_by_user = part.grouping.parametrisation
-            centred = {"centred": len(part.labels), "partly centred": 1}.get(set_by_user, 0)
-            form = Form(centred, False, f"{set_by_user}: set by the user")
+            form = form_set_by_user(part.grouping, len(part.labels))
         eta = book.prior((f"corr_{name}",), "correlation", Prior("LKJ", (2.0,))).values[0]
         resolved.append(
             ResolvedGrouping(
@@ -372,6 +384,9 @@ def _resolve_groupings(
                 eta=eta,
                 reason=form.reason,
                 predictors=part.predictors if any(part.predictors) else (),
+                by="" if part.kinds is None else part.kinds.column,
+                kinds=kinds,
+                nu_prior=book.prior((f"nu_{name}",), "positive", NU_ABOVE_2) if student else None,
             )
         )
     resolved = [

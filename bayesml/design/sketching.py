@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import special
 
 from bayesml.design.resolving import build_design, resolve
-from bayesml.errors import SpecError, TableError
+from bayesml.errors import SpecError, TableError, quoted
 from bayesml.specs.duration_calls import DurationCall
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
@@ -61,6 +61,12 @@ def resolve_without_table(spec: ModelSpec) -> ResolvedSpec:
     >>> resolve_without_table(spec).coefficients
     ('Intercept', 'x')
     """
+    special = [item for item in spec.every_grouping if item.by or item.effects != "normal"]
+    if special:
+        raise SpecError(
+            f"A model whose grouping {quoted(special[0].name)} has kinds of units or Student-t "
+            "effects cannot be written without a table in this version. Give the table as well."
+        )
     groupings = tuple(
         replace(grouping, parametrisation="non-centred")
         if grouping.parametrisation == "auto"

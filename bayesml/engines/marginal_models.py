@@ -99,6 +99,11 @@ def reason_against(resolved: ResolvedSpec) -> str:
     reason = reason_against_residuals(resolved)
     if reason:
         return reason
+    for grouping in resolved.groupings:
+        if grouping.student:
+            return f"Student-t effects of {grouping.name} have no exact integral"
+        if grouping.kinds:
+            return f"the units of {grouping.name} have SDs by {grouping.by}"
     positive = [
         (f"sd_{grouping.name}[{term}]", prior)
         for grouping in resolved.groupings

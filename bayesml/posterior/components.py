@@ -14,6 +14,7 @@ from bayesml.posterior.summaries import interval_words, summary_table
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
+from bayesml.records.prior_rows import ABOVE_2
 from bayesml.specs.distributions import parse_prior
 
 _NUMBERS = ["mean", "median", "sd", "lower", "upper", "ess_bulk", "r_hat"]
@@ -35,10 +36,11 @@ def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd
     DataFrame
         One row per component: `grouping` (``residual`` for level 1, where the family has a
         level-1 SD), `term`, `term2` (the second term of a correlation, else empty), `parameter`
-        (``sd`` or ``corr``; ``phi`` of autoregressive residuals), and `mean`, `median`, `sd`,
-        `lower`, `upper`, `ess_bulk`, `r_hat`.
+        (``sd`` or ``corr``; ``phi`` of autoregressive residuals, ``nu`` of Student-t effects), and
+        `mean`, `median`, `sd`, `lower`, `upper`, `ess_bulk`, `r_hat`.
         SDs are on the scale of the linear predictor, per unit of the term; with varying slopes
-        the SD of ``Intercept`` holds where the other terms are 0. Terms of a parameter with a
+        the SD of ``Intercept`` holds where the other terms are 0. Kinds of units have rows of
+        their own, ``Public:Intercept``. Terms of a parameter with a
         formula of its own (``sigma:Intercept``) are on its log or logit scale. The attributes
         `prob` and `interval` say what `lower` and `upper` are. With `prior` also `prior` (its
         text), `prior_median`, `prior_lower`, `prior_upper`, and `learnt`:
@@ -67,13 +69,16 @@ def variance_components(fit: Fit, prob: float = 0.89, prior: bool = False) -> pd
     rows: list[tuple[str, str, str, str]] = []
     for grouping in fit.facts.groupings:
         variables.append(f"sd_{grouping.identifier}")
-        rows += [(grouping.name, term, "", "sd") for term in grouping.terms]
+        rows += [(grouping.name, label, "", "sd") for label in grouping.sd_labels]
         if grouping.correlated:
             variables.append(f"corr_{grouping.identifier}")
             rows += [
-                (grouping.name, grouping.terms[column], grouping.terms[row], "corr")
+                (grouping.name, grouping.sd_labels[column], grouping.sd_labels[row], "corr")
                 for row, column in zip(*correlated_pairs(grouping), strict=True)
             ]
+        if grouping.student:
+            variables.append(f"nu_{grouping.identifier}")
+            rows.append((grouping.name, "", "", "nu"))
     level1 = fit.spec.level1
     if level1:
         variables.append(level1)
@@ -113,14 +118,17 @@ def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
     """Yield text and SciPy distribution of every component's prior, in the order of the table."""
     texts = {key: text for key, text, _ in fit.facts.priors}
     for grouping in fit.facts.groupings:
-        for term in grouping.terms:
-            text = texts[f"sd_{grouping.name}[{term}]"]
+        for label in grouping.sd_labels:
+            text = texts[f"sd_{grouping.name}[{label}]"]
             yield text, parse_prior(text, "positive").frozen
         if grouping.correlated:
             text = texts[f"corr_{grouping.name}"]
             (eta,) = parse_prior(text, "correlation").values
             for size in _block_sizes(grouping):
                 yield text, lkj_marginal(eta, size)
+        if grouping.student:
+            text = texts[f"nu_{grouping.name}"]
+            yield text, _Above2(parse_prior(text.removesuffix(ABOVE_2), "positive").frozen)
     level1 = fit.spec.level1
     if level1:
         keys = [level1] if level1 in texts else [f"{level1}[{item}]" for item in _occasions(fit)]
@@ -136,6 +144,16 @@ def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
         text = texts[record.parameter]
         distribution, _, gap = text.partition(" at a distance of ")
         yield text, _AtDistance(parse_prior(distribution, "bounded").frozen, float(gap or 1))
+
+
+@dataclass(frozen=True)
+class _Above2:
+    """The prior of degrees of freedom, from that of what they have beyond 2."""
+
+    distribution: Any
+
+    def ppf(self, q: np.ndarray) -> np.ndarray:
+        return 2 + self.distribution.ppf(q)
 
 
 @dataclass(frozen=True)
@@ -171,9 +189,9 @@ def _residual_rows(fit: Fit) -> list[tuple[str, str, str, str]]:
 
 def _block_sizes(grouping: GroupingFacts) -> list[int]:
     """Return the size of the block that each estimated correlation belongs to."""
-    ends = list(accumulate(grouping.blocks))
+    ends = list(accumulate(grouping.sd_blocks))
     rows, _ = correlated_pairs(grouping)
     return [
-        next(size for size, end in zip(grouping.blocks, ends, strict=True) if row < end)
+        next(size for size, end in zip(grouping.sd_blocks, ends, strict=True) if row < end)
         for row in rows
     ]

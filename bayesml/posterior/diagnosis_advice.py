@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.diagnosis_findings import Problem, tighter_prior
+from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
 from bayesml.posterior.labelled_draws import correlated_pairs
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.quantities.prior_distances import boundary_ratio, quantile_distance
@@ -55,9 +56,9 @@ def model_advice(fit: Fit, table: pd.DataFrame) -> Iterator[Problem]:
 
 
 def _spread_advice(fit: Fit, grouping: GroupingFacts, judged: set[str]) -> Iterator[Problem]:
-    draws = _flat(fit, f"sd_{grouping.identifier}")
+    draws = sds_by_kind(fit, grouping).reshape(-1, len(grouping.sd_labels))
     priors = {key: text for key, text, _ in fit.facts.priors}
-    for place, term in enumerate(grouping.terms):
+    for place, term in enumerate(grouping.sd_labels):
         label = f"sd_{grouping.name}[{term}]"
         if label not in judged:
             continue
@@ -89,7 +90,7 @@ def _spread_advice(fit: Fit, grouping: GroupingFacts, judged: set[str]) -> Itera
 
 def _spread_remedy(fit: Fit, grouping: GroupingFacts, term: str, learnt: bool) -> str:
     prior = tighter_prior(fit, grouping, term)
-    if term != "Intercept":
+    if grouping.terms[grouping.sd_labels.index(term) % len(grouping.terms)] != "Intercept":
         return (
             f"Drop the slope of {term} over {grouping.name}, whose SD is not learnt, or give it a "
             f"tighter prior ({prior})."
@@ -106,19 +107,21 @@ def _spread_remedy(fit: Fit, grouping: GroupingFacts, term: str, learnt: bool) -
 
 
 def _correlation_advice(fit: Fit, grouping: GroupingFacts, judged: set[str]) -> Iterator[Problem]:
-    draws = _flat(fit, f"corr_{grouping.identifier}")
+    whole = correlations_by_kind(fit, grouping)
+    assert whole is not None
+    draws = whole.reshape(-1, *whole.shape[2:])
     text = next(
         (text for key, text, _ in fit.facts.priors if key == f"corr_{grouping.name}"), "LKJ(2)"
     )
     eta = parse_prior(text, "correlation", f"corr_{grouping.name}").values[0]
-    block_of = np.repeat(np.arange(len(grouping.blocks)), grouping.blocks)
+    block_of = np.repeat(np.arange(len(grouping.sd_blocks)), grouping.sd_blocks)
     for row, column in zip(*correlated_pairs(grouping), strict=True):
-        first, second = grouping.terms[column], grouping.terms[row]
+        first, second = grouping.sd_labels[column], grouping.sd_labels[row]
         label = f"corr_{grouping.name}[{first}, {second}]"
         if label not in judged:
             continue
         values = draws[:, row, column]
-        prior = lkj_marginal(eta, grouping.blocks[block_of[row]])
+        prior = lkj_marginal(eta, grouping.sd_blocks[block_of[row]])
         distance, median = quantile_distance(values, prior.ppf), float(np.median(values))
         if distance < AT_PRIOR:
             yield Problem(

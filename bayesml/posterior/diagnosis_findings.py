@@ -337,7 +337,7 @@ def tighter_prior(fit: Fit, grouping: GroupingFacts, term: str = "") -> str:
         The varying term; empty is all of the grouping.
     """
     texts = {key: text for key, text, _ in fit.facts.priors}
-    chosen = term or grouping.terms[0]
+    chosen = term or grouping.sd_labels[0]
     key = f"sd_{grouping.name}[{chosen}]"
     scale = float(parse_prior(texts[key], "positive", key).frozen.ppf(0.5)) / 2
     shown = f"sd_{grouping.name}[{term}]" if term else f"sd_{grouping.name}"

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.posterior.effect_distributions import (
+    require_normal_effects,
+    require_one_covariance,
+)
 from bayesml.posterior.explained_outcomes import nakagawa_by_outcome
 from bayesml.posterior.explained_parts import (
     R2Draws,
@@ -132,6 +136,9 @@ def r2(
             f"The R2 of method={quoted(method)} is about one outcome, and this model has "
             f"coefficients for each of {listed(fit.facts.outcomes)}. Use bml.r2(fit)."
         )
+    require_one_covariance(fit, "r2", "bml.variance_components(fit)")
+    if fit.spec.link_record.name == "log":
+        require_normal_effects(fit, "r2 of this outcome", "bml.variance_components(fit)")
     found = compute(fit, fitted_rows(fit, "r2"))
     sizes = fit.posterior.sizes
     values = found.values.reshape(sizes["chain"], sizes["draw"], -1)

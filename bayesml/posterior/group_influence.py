@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.effect_distributions import require_normal_effects
 from bayesml.posterior.held_out import group_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
@@ -73,6 +74,7 @@ def influence(fit: Fit, grouping: str, draws: int = 1000, seed: int | None = Non
     """
     seed = checked_seed(seed)
     facts = checked_grouping(fit, grouping)
+    require_normal_effects(fit, "influence", "bml.loo(fit)")
     require_independent_residuals(fit.spec, "influence", "Use bml.logo(fit, grouping).")
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < FEWEST_DRAWS:
         raise FitError(f"draws is {quoted(draws)}. Give a whole number from {FEWEST_DRAWS} up.")

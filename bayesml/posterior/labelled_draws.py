@@ -7,6 +7,7 @@ from itertools import combinations, pairwise, product
 import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.effect_distributions import correlations_by_kind
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 
@@ -52,15 +53,18 @@ def labelled_draws(fit: Fit, variables: Sequence[str] | str | None = None) -> La
     shown = shown_names(fit)
     labels: list[str] = []
     arrays: list[np.ndarray] = []
+    of_kinds = {f"sd_{g.identifier}": g.sd_labels for g in fit.facts.groupings if g.kinds}
     for name in _chosen(shown, variables):
         draws = posterior[name].transpose("chain", "draw", ...)
         values = np.asarray(draws, dtype=float)
         grouping = next((g for g in fit.facts.groupings if name == f"corr_{g.identifier}"), None)
         if grouping is not None:
             rows, columns = correlated_pairs(grouping)
-            values = values[:, :, rows, columns]
+            whole = correlations_by_kind(fit, grouping)
+            assert whole is not None
+            values = whole[:, :, rows, columns]
             entries: list[tuple[str, ...]] = [
-                (grouping.terms[column], grouping.terms[row])
+                (grouping.sd_labels[column], grouping.sd_labels[row])
                 for row, column in zip(rows, columns, strict=True)
             ]
         elif name == "corr_residual" and values.ndim > 2:
@@ -72,6 +76,10 @@ def labelled_draws(fit: Fit, variables: Sequence[str] | str | None = None) -> La
                 (labels_of[column], labels_of[row])
                 for row, column in zip(lower, upper, strict=True)
             ]
+        elif name in of_kinds:
+            # One label, as priors have it: "Public:Intercept".
+            entries = [(label,) for label in of_kinds[name]]
+            values = values.reshape(*values.shape[:2], -1)
         elif name == "beta" and fit.facts.outcomes:
             # One label, as priors and tables of effects have it: "written:Intercept".
             entries = [(label,) for label in fit.facts.coefficients]
@@ -93,7 +101,7 @@ def shown_names(fit: Fit) -> dict[str, str]:
     """Return each variable's name in tables, with the user's name of the grouping."""
     shown = {str(name): str(name) for name in fit.posterior.data_vars}
     for grouping in fit.facts.groupings:
-        for kind in ("sd", "corr", "u"):
+        for kind in ("sd", "corr", "nu", "u"):
             if f"{kind}_{grouping.identifier}" in shown:
                 shown[f"{kind}_{grouping.identifier}"] = f"{kind}_{grouping.name}"
     return shown
@@ -106,7 +114,7 @@ def effect_names(fit: Fit) -> dict[str, str]:
 
 def correlated_pairs(grouping: GroupingFacts) -> tuple[list[int], list[int]]:
     """Return rows and columns of the estimated correlations: the lower triangle of each block."""
-    starts = np.concatenate([[0], np.cumsum(grouping.blocks)]).tolist()
+    starts = np.concatenate([[0], np.cumsum(grouping.sd_blocks)]).tolist()
     pairs = [
         (row, column)
         for start, stop in pairwise(starts)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.effect_distributions import require_normal_effects
 from bayesml.posterior.held_out import GroupLikelihood, cuts_residual_units, group_log_likelihood
 from bayesml.posterior.leave_one_out import check_draws
 from bayesml.posterior.likelihood_rows import (
@@ -74,6 +75,7 @@ def logo(fit: Fit, grouping: str, *, seed: int = 1) -> CrossValidation:
     >>> print(bml.logo(fit, "school"))  # doctest: +SKIP
     """
     check_draws(fit, "logo")
+    require_normal_effects(fit, "logo, which integrates the effects of a unit out,", "bml.loo(fit)")
     rows, draws = likelihood_rows(fit), likelihood_draws(fit)
     chosen = grouping_rows(rows, grouping, "logo(fit, {})")
     labels = fit.posterior[f"u_{chosen.identifier}"][chosen.identifier].values

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError
+from bayesml.posterior.effect_distributions import require_normal_effects
 from bayesml.posterior.held_out import (
     cuts_residual_units,
     group_log_likelihood,
@@ -86,6 +87,11 @@ def loo(fit: Fit) -> CrossValidation:
     check_draws(fit, "loo")
     rows, draws = likelihood_rows(fit), likelihood_draws(fit)
     sole = {item.identifier: sole_slots(rows, item) for item in rows.groupings}
+    heavy = any(item.student for item in fit.facts.groupings)
+    if heavy and any(map(np.any, sole.values())):
+        require_normal_effects(
+            fit, "loo of a row that is alone in its unit", "bml.variance_components(fit)"
+        )
     probes = np.unique(np.linspace(0, len(rows.outcome) - 1, _PROBES).astype(int))
     efficiency = sampling_efficiency(rows_likelihood(rows, draws, probes, sole), draws.chains)
     parts = [
@@ -100,7 +106,8 @@ def loo(fit: Fit) -> CrossValidation:
         )
     )
     pointwise = left_out_table(found, pd.Index(rows.positions, name="row"))
-    repaired = _with_units_integrated(rows, draws, pointwise, efficiency)
+    # What mends rows with a high k integrates normal effects out.
+    repaired = () if heavy else _with_units_integrated(rows, draws, pointwise, efficiency)
     return CrossValidation(
         kind="loo",
         by="row",

@@ -176,6 +176,15 @@ def _likelihood_fit(model: Model, restricted: bool) -> LikelihoodFit:
         residual_estimates,
     )
 
+    uneven = [item for item in model.facts.groupings if item.kinds or item.student]
+    if uneven:
+        raise FitError(
+            f"{'reml' if restricted else 'ml'} takes normal effects with one SD for all units, and "
+            f"{quoted(uneven[0].name)} has {'Student-t effects' if uneven[0].student else 'kinds'}"
+            f"{'' if uneven[0].student else f' of units by {quoted(uneven[0].by)}'}. Use "
+            "model.fit(), which samples it."
+        )
+
     resolved, design = model.resolved, model.design
     arrays, reason = None, reason_against_residuals(resolved)
     if not reason:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesml.design.unit_kinds import terms_by_kind
 from bayesml.errors import FitError
+from bayesml.posterior.effect_distributions import (
+    effects_by_kind,
+    factors_by_kind,
+    predictors_by_kind,
+)
 from bayesml.posterior.residual_fits import correlated_residuals, residual_record
-from bayesml.quantities.correlation_matrices import covariance_factor
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.quantities.response_means import response_mean
@@ -214,16 +219,17 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         weight = np.ones(unit.shape)
         if f"weight_{name}" in constant:
             weight = np.asarray(constant[f"weight_{name}"].values, dtype=float)
+        kind = constant[f"by_{name}"].values if grouping.kinds else None
         groupings.append(
             GroupingSlots(
                 grouping.name,
                 name,
                 unit,
                 weight,
-                np.asarray(constant[f"terms_{name}"].values, dtype=float),
+                terms_by_kind(constant[f"terms_{name}"].values, kind, len(grouping.kinds)),
                 unit,
                 grouping.multiple,
-                grouping.predictors,
+                predictors_by_kind(grouping),
             )
         )
     return LikelihoodRows(
@@ -282,9 +288,8 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
     effects, factors = {}, {}
     for grouping in fit.facts.groupings:
         name = grouping.identifier
-        effects[name] = flat(f"u_{name}")
-        corr = flat(f"corr_{name}") if grouping.correlated else None
-        factors[name] = covariance_factor(flat(f"sd_{name}"), corr)
+        effects[name] = effects_by_kind(flat(f"u_{name}"), grouping)
+        factors[name] = factors_by_kind(fit, grouping)
     names = [item.name for item in fit.spec.scalar_parameters]
     record = residual_record(fit.spec)
     return LikelihoodDraws(

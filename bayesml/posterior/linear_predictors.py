@@ -10,12 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from bayesml.posterior.effect_distributions import (
+    correlations_by_kind,
+    effects_by_kind,
+    sds_by_kind,
+)
 from bayesml.posterior.prediction_rows import PredictionRows, RowsOfGrouping
 from bayesml.quantities.response_means import (
     category_probabilities,
     response_mean,
     response_mean_over_normal,
 )
+from bayesml.quantities.student_effects import student_spread
+from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 
 # Numbers in a block: 1 MB, so that the many passes over a block stay in the cache.
@@ -124,7 +131,7 @@ class _Predictor:
         self.x = rows.parts[name] if name else rows.fixed
         self.offset = None if name else rows.offset
         self.draws = fit.draws_made
-        parts = [part for part in rows.groupings if part.facts.places(name)]
+        parts = [part for part in rows.groupings if part.places(name)]
         self.effects = [_Effects(fit, p, seed, name) for p in parts if p.strategy != "marginal"]
         self.spreads = [_Spread(fit, p, name) for p in parts if p.strategy == "marginal"]
 
@@ -173,11 +180,13 @@ class _Effects:
 
     def __init__(self, fit: Fit, part: RowsOfGrouping, seed: int, predictor: str):
         self.part = part
-        self.places = part.facts.places(predictor)
+        self.places = part.places(predictor)
         self.seed = seed
-        name = part.facts.identifier
-        self.known = flat_draws(fit, f"u_{name}") if (part.positions >= 0).any() else None
-        self.root = covariance_root(fit, name) if (part.positions < 0).any() else None
+        name, facts = part.facts.identifier, part.facts
+        known = (part.positions >= 0).any()
+        self.known = effects_by_kind(flat_draws(fit, f"u_{name}"), facts) if known else None
+        self.root = covariance_root(fit, facts) if (part.positions < 0).any() else None
+        self.nu = flat_draws(fit, f"nu_{name}") if facts.student else None
         self.keeps = len(part.labels) * part.terms.shape[1] * fit.draws_made <= _KEPT
         self.kept: dict[str, np.ndarray] = {}
 
@@ -209,6 +218,8 @@ class _Effects:
         rng = np.random.default_rng([self.seed, *_words(self.part.facts.name, label)])
         normal = rng.standard_normal(self.root.shape[:2])
         effects = np.einsum("dij,dj->id", self.root, normal)
+        if self.nu is not None:
+            effects *= student_spread(self.nu, 1, rng)[:, 0]
         if self.keeps:
             self.kept[label] = effects
         return effects
@@ -224,10 +235,10 @@ class _Spread:
     """Variance that one grouping gives to rows: z' Sigma z times the sum of squared weights."""
 
     def __init__(self, fit: Fit, part: RowsOfGrouping, predictor: str):
-        root = covariance_root(fit, part.facts.identifier)
+        root = covariance_root(fit, part.facts)
         covariance = root @ root.swapaxes(1, 2)
         terms = np.zeros_like(part.terms)
-        places = part.facts.places(predictor)
+        places = part.places(predictor)
         terms[:, places] = part.terms[:, places]
         first, second = np.triu_indices(root.shape[1])
         twice = np.where(first == second, 1.0, 2.0)
@@ -243,24 +254,26 @@ class _Spread:
         return np.maximum(products @ self.packed, 0.0)
 
 
-def covariance_root(fit: Fit, identifier: str) -> np.ndarray:
+def covariance_root(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
     """Return a root S of each draw's covariance of a grouping's effects: S S' = Sigma.
 
     Parameters
     ----------
     fit : Fit
-    identifier : str
-        The grouping's identifier.
+    grouping : GroupingFacts
 
     Returns
     -------
-    array, shape (draws, terms, terms)
+    array, shape (draws, SDs, SDs)
+        Block-diagonal where there are several kinds of units.
     """
-    sd = flat_draws(fit, f"sd_{identifier}")
-    if f"corr_{identifier}" not in fit.posterior:
-        return sd[:, :, None] * np.eye(sd.shape[1])
+    sd = sds_by_kind(fit, grouping)
+    whole = sd.shape[-1]
+    sd, corr = sd.reshape(-1, whole), correlations_by_kind(fit, grouping)
+    if corr is None:
+        return sd[:, :, None] * np.eye(whole)
     # By eigenvalues, which also takes a correlation of exactly 1.
-    values, vectors = np.linalg.eigh(flat_draws(fit, f"corr_{identifier}"))
+    values, vectors = np.linalg.eigh(corr.reshape(-1, whole, whole))
     return sd[:, :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
 
 

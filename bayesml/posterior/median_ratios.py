@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
 from bayesml.posterior.evaluation_point import evaluation_point
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
@@ -205,6 +206,9 @@ def median_ratio_quantity(
             f"The {name} is about one outcome, and this model has {len(fit.facts.outcomes)}. Use "
             "bml.variance_components(fit): it is exp(0.954 sd) of the outcome's intercept."
         )
+    instead = "bml.variance_components(fit)"
+    require_one_covariance(fit, f"The {name}", instead)
+    require_normal_effects(fit, f"The {name}", instead)
     chosen = named_groupings(fit, grouping)
     point = evaluation_point(fit, at)
     places = [i for i, item in enumerate(fit.facts.main_groupings) if item in chosen]

@@ -18,8 +18,14 @@ from bayesml.design.replaying import (
 )
 from bayesml.design.rows import row_list
 from bayesml.design.stored_designs import StoredDesign, stored_design
+from bayesml.design.unit_kinds import terms_by_kind
 from bayesml.design.units import Units
 from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.posterior.effect_distributions import (
+    kinds_of_rows,
+    predictors_by_kind,
+    require_no_average,
+)
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
@@ -44,7 +50,7 @@ class RowsOfGrouping:
     strategy : str
         One of `STRATEGIES`, but not "population".
     terms : array, shape (rows, terms)
-        Z.
+        Z, with columns for every kind of units where there are several.
     labels : tuple of str
         Labels of the rows' units; empty for "marginal", which needs none.
     positions : array of int, shape (labels,)
@@ -61,6 +67,11 @@ class RowsOfGrouping:
     positions: np.ndarray
     index: np.ndarray
     weights: np.ndarray
+
+    def places(self, predictor: str = "") -> list[int]:
+        """Return the columns of Z that enter a linear predictor."""
+        of_columns = predictors_by_kind(self.facts) or ("",) * self.terms.shape[1]
+        return [place for place, name in enumerate(of_columns) if name == predictor]
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,7 @@ def checked_groups(fit: Fit, groups: Groups | None, *, new_rows: bool) -> dict[s
         _check_strategy(groups)
     for strategy in chosen.values():
         _check_strategy(strategy)
+    require_no_average(fit, chosen)
     return chosen
 
 
@@ -190,13 +202,14 @@ def rows_of_fit(fit: Fit, chosen: Mapping[str, str]) -> PredictionRows:
         name = facts.identifier
         if chosen[facts.name] != "population":
             unit = data[f"unit_{name}"].values
+            kind = data[f"by_{name}"].values if facts.kinds else None
             weight = data[f"weight_{name}"].values if f"weight_{name}" in data else None
             labels = tuple(str(label) for label in fit.posterior[name].values)
             groupings.append(
                 _rows_of_grouping(
                     facts,
                     chosen[facts.name],
-                    data[f"terms_{name}"].values,
+                    terms_by_kind(data[f"terms_{name}"].values, kind, len(facts.kinds)),
                     Units(labels, unit, weight),
                     np.arange(len(labels)),
                 )
@@ -296,18 +309,18 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
         else:
             units = Units(("",), np.zeros(len(frame), dtype=int))
         positions = _positions(fit, facts, stored, units, strategy)
+        kind = kinds_of_rows(facts, frame)
         groupings.append(
-            _rows_of_grouping(facts, strategy, terms.varying[facts.name], units, positions)
+            _rows_of_grouping(
+                facts,
+                strategy,
+                terms_by_kind(terms.varying[facts.name], kind, len(facts.kinds)),
+                units,
+                positions,
+            )
         )
-    return PredictionRows(
-        index,
-        terms.fixed,
-        tuple(groupings),
-        terms.offset,
-        terms.trials,
-        outcome,
-        terms.parts,
-    )
+    z = terms
+    return PredictionRows(index, z.fixed, tuple(groupings), z.offset, z.trials, outcome, z.parts)
 
 
 def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:
@@ -324,6 +337,8 @@ def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict
             for text in grouping.terms:
                 for name in column_names(parse_terms(text)):
                     needed.setdefault(name, "varying term")
+            if grouping.by is not None:
+                needed.setdefault(grouping.by, "kind of units")
     for name in trials_columns(spec) if trials else []:
         needed.setdefault(name, "trials")
     for name, role in offset_columns(spec).items():

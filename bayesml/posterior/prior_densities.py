@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
 from bayesml.records.facts import PartFacts
 from bayesml.records.fits import Fit
+from bayesml.records.prior_rows import ABOVE_2
 from bayesml.specs.distributions import Prior, Support, parse_prior
 
 
@@ -57,21 +59,26 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
                 np.zeros_like(shift),
             )
     for grouping in facts.groupings:
-        sd = _values(fit, f"sd_{grouping.identifier}")
+        sd = sds_by_kind(fit, grouping)
         key = f"sd_{grouping.name}"
         found[key] = sum(
             (
-                _density(texts[f"{key}[{term}]"], "positive", sd[..., number])
-                for number, term in enumerate(grouping.terms)
+                _density(texts[f"{key}[{label}]"], "positive", sd[..., number])
+                for number, label in enumerate(grouping.sd_labels)
             ),
             np.zeros_like(shift),
         )
         if grouping.correlated:
             key = f"corr_{grouping.name}"
             (eta,) = parse_prior(texts[key], "correlation").values
-            corr = _values(fit, f"corr_{grouping.identifier}")
+            corr = correlations_by_kind(fit, grouping)
+            assert corr is not None
             # The determinant of a block-diagonal matrix is the product over its blocks.
             found[key] = (eta - 1) * np.linalg.slogdet(corr)[1]
+        if grouping.student:
+            key = f"nu_{grouping.name}"
+            above = _values(fit, f"nu_{grouping.identifier}") - 2
+            found[key] = _density(texts[key].removesuffix(ABOVE_2), "positive", above)
     for part in facts.parts:
         found |= _part_densities(fit, part, texts)
     for parameter in fit.spec.scalar_parameters:

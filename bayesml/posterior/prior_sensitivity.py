@@ -228,7 +228,8 @@ def _prior_words(fit: Fit, parameter: str, strongest: str) -> tuple[str, str]:
     for item in fit.spec.scalar_parameters:
         if item.name == strongest:
             support = item.support
-    wider = widened_prior(texts[key], support)
+    # A prior of degrees of freedom is about what they have beyond 2, and has no wider one.
+    wider = "" if strongest.startswith("nu_") else widened_prior(texts[key], support)
     again = f"priors={{{key!r}: {wider!r}}}" if wider else f"another prior of {key}"
     return f"the prior {key} ~ {texts[key]}", again
 

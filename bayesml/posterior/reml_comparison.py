@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesml.errors import FitError
 from bayesml.posterior.components import variance_components
+from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
 from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.likelihood_fits import maximise
 from bayesml.posterior.predictor_terms import require_one_predictor
@@ -55,6 +56,8 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
             f"compare_reml is for Gaussian outcomes, and this fit is {fit.facts.family} with link "
             f"{fit.facts.link}. Use bml.summary(fit)."
         )
+    require_one_covariance(fit, "compare_reml", "bml.summary(fit)")
+    require_normal_effects(fit, "compare_reml", "bml.summary(fit)")
     require_independent_residuals(fit.spec, "compare_reml", "Use bml.summary(fit).")
     require_one_predictor(fit.facts, "bml.compare_reml", "Use bml.summary(fit).")
     found = maximise(

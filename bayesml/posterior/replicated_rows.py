@@ -8,6 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.effect_distributions import (
+    require_normal_effects,
+    require_one_covariance,
+)
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
 from bayesml.posterior.linear_predictors import covariance_root, flat_draws
 from bayesml.posterior.residual_fits import correlated_residuals, residual_record
@@ -146,7 +150,7 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
         beta[chosen],
         {name: flat_draws(fit, name)[chosen] for name in names},
         {name: flat_draws(fit, f"u_{name}")[chosen] for name in groupings},
-        {name: covariance_root(fit, name)[chosen] for name in groupings},
+        {item.identifier: covariance_root(fit, item)[chosen] for item in fit.facts.groupings},
         {
             part.parameter: flat_draws(fit, f"beta_{part.parameter}")[chosen]
             if part.coefficients
@@ -200,6 +204,10 @@ def replications(
         for grouping in checked.rows.groupings
         if units == NEW or one_row_a_unit(grouping)
     ]
+    if redrawn:
+        what = "A check with units drawn anew"
+        require_one_covariance(checked.fit, what, "bml.unit_checks(fit, grouping)")
+        require_normal_effects(checked.fit, what, "bml.unit_checks(fit, grouping)")
     for block in draw_blocks(checked):
         draws = with_new_effects(block, redrawn, rng)
         eta = predictors_of(checked, draws)

@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.effect_distributions import (
+    correlations_by_kind,
+    require_normal_effects,
+    require_one_covariance,
+    sds_by_kind,
+)
 from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.quantities.partition import (
@@ -80,6 +86,11 @@ def variance_shares(
     facts = fit.facts
     if not facts.main_groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
+    require_one_covariance(fit, "A share of the variance", "bml.variance_components(fit)")
+    if fit.spec.link_record.name == "log" or scale == "response":
+        require_normal_effects(
+            fit, "A share of the variance of this outcome", "bml.variance_components(fit)"
+        )
     if not facts.outcomes:
         return _shares(fit, at, scale, memberships, None)
     found = [_shares(fit, at, scale, memberships, number) for number in range(len(facts.outcomes))]
@@ -328,11 +339,7 @@ def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
 
 
 def _sd_and_corr(fit: Fit, grouping: GroupingFacts) -> tuple[np.ndarray, np.ndarray | None]:
-    posterior = fit.posterior
-    sd = posterior[f"sd_{grouping.identifier}"].transpose("chain", "draw", ...).values
-    name = f"corr_{grouping.identifier}"
-    corr = posterior[name].transpose("chain", "draw", ...).values if name in posterior else None
-    return sd, corr
+    return sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
 
 
 def mean_predictor(fit: Fit, point: EvaluationPoint) -> np.ndarray:

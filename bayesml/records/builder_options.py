@@ -14,7 +14,7 @@ from bayesml.errors import BayesmlWarning, FormulaError, SpecError, did_you_mean
 from bayesml.records.argument_checks import plain_value, require_flag, require_names
 from bayesml.records.modelling import Model, make_model
 from bayesml.specs.formulas import FormulaParts, parse_formula
-from bayesml.specs.groupings import Grouping, Parametrisation
+from bayesml.specs.groupings import Effects, Grouping, Parametrisation
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import Number, name_text, parse, unparse
 from bayesml.specs.residual_structures import Residual, read_residual
@@ -54,6 +54,14 @@ class Options(TypedDict, total=False):
         Whether the varying terms of a grouping are correlated; default True.
     parametrisation : {"auto", "centred", "partly centred", "non-centred"} or mapping
         For all groupings or by grouping; default "auto".
+    by : str or mapping of str to str
+        For all groupings or by grouping: the column that says of which kind each unit is; units of
+        each kind have SDs and correlations of their own: ``{"school": "sector"}``.
+    effects : {"normal", "student"} or mapping
+        For all groupings or by grouping: the distribution of the effects. Those of "student" have
+        heavy tails, for outlying units: ``nu_<grouping>`` degrees of freedom, above 2, with the
+        prior Gamma(2, 0.1) on what they have beyond 2. ``sd_<grouping>`` is their SD; brms reports
+        their scale, sd * sqrt((nu - 2) / nu).
     residual : str
         Structure of the residuals within a unit, as a call: ``"ar1(time, unit)"``, ``"ar1(unit)"``
         for the order of the rows, ``"continuous_ar(time, unit)"``, ``"compound_symmetric(unit)"``
@@ -75,6 +83,8 @@ class Options(TypedDict, total=False):
     baseline: Mapping[str, str]
     correlated: bool
     parametrisation: Parametrisation | Mapping[str, Parametrisation]
+    by: str | Mapping[str, str]
+    effects: Effects | Mapping[str, Effects]
     residual: str
     residual_correlation: bool
     distributional: Mapping[str, str]
@@ -92,6 +102,8 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "baseline": ((Mapping,), "a mapping such as {'sex': 'male'}"),
     "distributional": ((Mapping,), "a mapping such as {'sigma': '~ x + (1 | school)'}"),
     "parametrisation": ((str, Mapping), "'auto', 'centred' and the like, or a mapping by grouping"),
+    "by": ((str, Mapping), "a column, or a mapping such as {'school': 'sector'}"),
+    "effects": ((str, Mapping), "'normal', 'student', or a mapping such as {'school': 'student'}"),
     "residual": ((str,), "a text such as 'ar1(time, unit)', or 'iid'"),
 }
 
@@ -114,10 +126,10 @@ def build_model(
     """
     given = _checked(structure, options)
     parts = parts_without_bars(formula)
-    form = given.get("parametrisation", "auto")
-    if isinstance(form, Mapping):
-        for name in form:
-            _require_grouping(name, [grouping.name for grouping in groupings], "parametrisation")
+    for key in ("parametrisation", "by", "effects"):
+        if isinstance(given.get(key), Mapping):
+            for name in given[key]:
+                _require_grouping(name, [grouping.name for grouping in groupings], key)
     spec = ModelSpec(
         formula=parts.text,
         groupings=tuple(_adjusted(grouping, given) for grouping in groupings),
@@ -179,11 +191,12 @@ def _adjusted(grouping: Grouping, options: Mapping[str, Any]) -> Grouping:
     changes: dict[str, Any] = {}
     if "correlated" in options:
         changes["correlated"] = options["correlated"]
-    form = options.get("parametrisation", "auto")
-    if isinstance(form, Mapping):
-        form = form.get(grouping.name, "auto")
-    if form != "auto":
-        changes["parametrisation"] = form
+    for key, default in (("parametrisation", "auto"), ("by", None), ("effects", "normal")):
+        value = options.get(key, default)
+        if isinstance(value, Mapping):
+            value = value.get(grouping.name, default)
+        if value != default:
+            changes[key] = value
     return replace(grouping, **changes)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from bayesml.design.matrices import Coding
 from bayesml.design.resolving import Design, VaryingPart
 from bayesml.design.stored_designs import design_matrices
+from bayesml.records.prior_rows import prior_rows
 from bayesml.specs.censoring import CENSORING, ENTRY, INTERVAL, LEFT, RIGHT
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec, labels_by_kind
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class GroupingFacts:
     predictors : tuple of str
         Linear predictor of each term: empty for the main one, else the parameter; no entries where
         all are the main one's.
+    by : str
+        Column that says of which kind each unit is; empty where all have the same SDs.
+    kinds : tuple of str
+        The kinds, each with SDs and correlations of its own.
+    student : bool
+        Whether the effects are Student-t.
     """
 
     name: str
@@ -61,6 +68,19 @@ class GroupingFacts:
     centred: bool
     reason: str
     predictors: tuple[str, ...] = ()
+    by: str = ""
+    kinds: tuple[str, ...] = ()
+    student: bool = False
+
+    @property
+    def sd_labels(self) -> tuple[str, ...]:
+        """Labels of the SDs: the terms, or those of every kind of units, `Public:Intercept`."""
+        return labels_by_kind(self.kinds, self.terms)
+
+    @property
+    def sd_blocks(self) -> tuple[int, ...]:
+        """Number of SDs of each block of the covariance; kinds of units share none."""
+        return self.blocks * max(1, len(self.kinds))
 
     def places(self, predictor: str = "") -> list[int]:
         """Return the positions of the terms that enter a linear predictor."""
@@ -290,6 +310,9 @@ def _grouping_facts(grouping: ResolvedGrouping, part: VaryingPart, design: Desig
         centred=grouping.centred,
         reason=grouping.reason,
         predictors=grouping.predictors,
+        by=grouping.by,
+        kinds=grouping.kinds,
+        student=grouping.student,
     )
 
 
@@ -321,57 +344,6 @@ def _level_shares(design: Design) -> dict[str, dict[str, float]]:
         for coding in _codings(design)
         if coding.levels
     }
-
-
-def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
-    """Return every prior of a model: parameter key, prior text, origin."""
-    changed = resolved.spec.prior_texts
-
-    def row(key: str, text: str, *general: str) -> tuple[str, str, str]:
-        by_user = any(name in changed for name in (key, *general))
-        return key, text, "set by the user" if by_user else "default"
-
-    rows: list[tuple[str, str, str]] = []
-    if resolved.intercept_prior is not None:
-        rows.append(row("Intercept", resolved.intercept_prior.text))
-    for name, prior in zip(resolved.outcomes, resolved.intercept_priors, strict=False):
-        rows.append(row(f"Intercept[{name}]", prior.text, "Intercept"))
-    slopes = resolved.slopes
-    if resolved.outcomes:
-        slopes = tuple(f"{name}:{label}" for name in resolved.outcomes for label in slopes)
-    for label, prior in zip(slopes, resolved.slope_priors, strict=True):
-        rows.append(row(f"beta[{label}]", prior.text, "beta"))
-    for grouping in resolved.groupings:
-        predictors = grouping.predictors or ("",) * len(grouping.terms)
-        for place, (term, prior) in enumerate(zip(grouping.terms, grouping.sd_priors, strict=True)):
-            key = f"sd_{grouping.name}"
-            predictor = predictors[place]
-            general = () if predictor and "" in predictors else (key,)
-            rows.append(
-                row(f"{key}[{term}]", prior.text, *general, *(() if predictor else ("sd",)))
-            )
-        if grouping.correlated:
-            rows.append(row(f"corr_{grouping.name}", f"LKJ({grouping.eta:g})"))
-    for name, prior in resolved.parameter_priors.items():
-        rows.append(row(name, prior.text))
-    if resolved.residual is not None:
-        residual = resolved.residual
-        for label, prior in zip(residual.occasions, residual.sigma_priors, strict=True):
-            rows.append(row(f"sigma[{label}]", prior.text, "sigma"))
-        text = residual.prior.text
-        if residual.record.at_median_gap:
-            text = f"{text} at a distance of {residual.median_gap:.4g}"
-        rows.append(row(residual.record.parameter, text))
-    for name, priors in resolved.outcome_parameter_priors.items():
-        for outcome, prior in zip(resolved.outcomes, priors, strict=True):
-            rows.append(row(f"{name}[{outcome}]", prior.text, name))
-    for part in resolved.parts:
-        name = part.parameter
-        if part.intercept_prior is not None:
-            rows.append(row(f"Intercept_{name}", part.intercept_prior.text))
-        for label, prior in zip(part.slopes, part.slope_priors, strict=True):
-            rows.append(row(f"beta_{name}[{label}]", prior.text, f"beta_{name}"))
-    return rows
 
 
 def outcome_places(facts: ModelFacts, labels: Sequence[str], number: int) -> np.ndarray:

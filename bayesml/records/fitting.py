@@ -194,8 +194,9 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
     dims: dict[str, tuple[str, ...]] = {"beta": ("coef",), "cutpoints": ("cutpoint",)}
     for grouping in model.resolved.groupings:
         name = grouping.identifier
-        dims[f"sd_{name}"] = (f"{name}_term",)
-        dims[f"corr_{name}"] = (f"{name}_term", f"{name}_term_bis")
+        kinds = (f"{name}_by",) if grouping.kinds else ()
+        dims[f"sd_{name}"] = (*kinds, f"{name}_term")
+        dims[f"corr_{name}"] = (*kinds, f"{name}_term", f"{name}_term_bis")
         dims[f"u_{name}"] = (name, f"{name}_term")
     if model.resolved.residual is not None and model.resolved.residual.occasions:
         dim = model.resolved.residual.dim
@@ -222,7 +223,7 @@ def _labels(model: Model, dim: str) -> np.ndarray:
 
 def _attributes(model: Model, name: str) -> dict[str, str]:
     for grouping in model.resolved.groupings:
-        if name in {f"{kind}_{grouping.identifier}" for kind in ("sd", "corr", "u")}:
+        if name in {f"{kind}_{grouping.identifier}" for kind in ("sd", "corr", "nu", "u")}:
             return {"grouping": grouping.name}
     return {}
 
@@ -261,6 +262,8 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         dims = ("obs", f"{name}_slot") if grouping.multiple else ("obs",)
         constant[f"unit_{name}"] = (dims, np.asarray(varying.units.index))
         constant[f"terms_{name}"] = (("obs", f"{name}_term"), varying.terms)
+        if varying.kinds is not None:
+            constant[f"by_{name}"] = ("obs", varying.kinds.of_unit[varying.units.index])
         if varying.units.weights is not None:
             constant[f"weight_{name}"] = (dims, varying.units.weights)
     if model.design.residual is not None:

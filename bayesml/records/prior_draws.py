@@ -9,6 +9,7 @@ import numpy as np
 from bayesml.errors import FitError, quoted
 from bayesml.quantities.correlation_matrices import draw_lkj
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
+from bayesml.quantities.student_effects import student_spread
 from bayesml.records.modelling import Model
 from bayesml.specs.distributions import Prior
 from bayesml.specs.links import LINKS
@@ -66,7 +67,8 @@ def prior_predictive(model: Model, draws: int = 500, seed: int | None = None) ->
     parameters = parameter_draws(model.resolved, rng, draws)
     reported = _on_users_scale(model, parameters)
     for grouping in model.resolved.groupings:
-        reported[f"u_{grouping.identifier}"] = _effects(grouping, parameters, rng)
+        name = grouping.identifier
+        reported[f"u_{name}"] = _effects(grouping, parameters, model.data.get(f"by_{name}"), rng)
     outcome = np.empty((draws, len(model.data["y"])), dtype=model.data["y"].dtype)
     for block in _blocks(model, draws):
         outcome[block] = _outcomes(model, parameters, reported, block, rng)
@@ -128,8 +130,16 @@ def parameter_draws(
         name = grouping.identifier
         sd = _columns(grouping.sd_priors, rng, draws)
         found[f"sd_{name}"] = np.minimum(sd, _LARGEST)
-        if grouping.correlated:
+        kinds = len(grouping.kinds)
+        if kinds:
+            found[f"sd_{name}"] = found[f"sd_{name}"].reshape(draws, kinds, -1)
+        if grouping.correlated and kinds:
+            factors = [_correlation_factor(grouping, rng, draws) for _ in range(kinds)]
+            found[f"chol_{name}"] = np.stack(factors, axis=1)
+        elif grouping.correlated:
             found[f"chol_{name}"] = _correlation_factor(grouping, rng, draws)
+        if grouping.nu_prior is not None:
+            found[f"nu_{name}"] = 2 + _draw(grouping.nu_prior, rng, draws)
     for part in resolved.parts:
         if part.intercept_prior is not None:
             found[f"intercept_{part.parameter}"] = _draw(part.intercept_prior, rng, draws)
@@ -224,7 +234,7 @@ def _correlations(
     for grouping in resolved.groupings:
         if grouping.correlated:
             factor = parameters[f"chol_{grouping.identifier}"]
-            found[f"corr_{grouping.identifier}"] = factor @ factor.swapaxes(1, 2)
+            found[f"corr_{grouping.identifier}"] = factor @ factor.swapaxes(-1, -2)
     return found
 
 
@@ -241,14 +251,25 @@ def _outcomes_on_users_scale(
 
 
 def _effects(
-    grouping: ResolvedGrouping, parameters: Mapping[str, np.ndarray], rng: np.random.Generator
+    grouping: ResolvedGrouping,
+    parameters: Mapping[str, np.ndarray],
+    kind: np.ndarray | None,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return draws of one grouping's random effects, shape (draws, units, terms)."""
-    sd = parameters[f"sd_{grouping.identifier}"]
+    """Return draws of one grouping's random effects, shape (draws, units, terms).
+
+    `kind` is the number of each unit's kind, None where all units have the same SDs.
+    """
+    name = grouping.identifier
+    sd = parameters[f"sd_{name}"]
     effects = rng.normal(size=(len(sd), grouping.units, len(grouping.terms)))
-    if grouping.correlated:
-        effects = effects @ parameters[f"chol_{grouping.identifier}"].swapaxes(1, 2)
-    effects *= sd[:, None, :]
+    if grouping.correlated and kind is not None:
+        effects = np.einsum("dust,dut->dus", parameters[f"chol_{name}"][:, kind], effects)
+    elif grouping.correlated:
+        effects = effects @ parameters[f"chol_{name}"].swapaxes(1, 2)
+    effects *= sd[:, None, :] if kind is None else sd[:, kind]
+    if grouping.student:
+        effects *= student_spread(parameters[f"nu_{name}"], grouping.units, rng)[..., None]
     return effects
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 from bayesml.quantities.cluster_measures import median_ratio
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.quantities.partition import linear_partition, varying_variance
-from bayesml.records.facts import GroupingFacts, outcome_terms, prior_rows
+from bayesml.records.facts import GroupingFacts, outcome_terms
 from bayesml.records.modelling import Model
 from bayesml.records.prior_draws import parameter_draws
+from bayesml.records.prior_rows import prior_rows
 from bayesml.specs.distributions import Prior
 from bayesml.specs.links import LINKS
 from bayesml.specs.resolved import ResolvedSpec
@@ -70,6 +71,8 @@ def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray
         if grouping.correlated:
             # Blocks of different sizes have different marginals; the largest is shown.
             yield lkj_marginal(grouping.eta, max(grouping.blocks)).ppf(tails)
+        if grouping.nu_prior is not None:
+            yield 2 + _ppf(grouping.nu_prior, tails)
     for prior in resolved.parameter_priors.values():
         yield _ppf(prior, tails)
     if resolved.residual is not None:
@@ -104,6 +107,9 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     # Without groupings nothing has a share, and with an SD for each occasion it is not one share.
     by_occasion = resolved.residual is not None and resolved.residual.occasions
     if not groupings or (by_occasion and not resolved.outcomes):
+        return
+    # Kinds of units have shares of their own, and median ratios are those of normal effects.
+    if any(item.kinds or (item.student and resolved.spec.link == "log") for item in groupings):
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
     if resolved.outcomes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from bayesml.errors import FormulaError, quoted
 from bayesml.specs.duration_calls import read_durations
+from bayesml.specs.grouping_calls import read_gr
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.membership_calls import read_membership
 from bayesml.specs.outcome_terms import check_mvbind
@@ -126,8 +127,8 @@ def check_terms(node: Node, formula: str) -> None:
                 f"In {quoted(formula)} the quoted text {quoted(text)} is not a term. Put column "
                 "names with unusual characters between backticks: `my column`."
             )
-        case Call("cbind" | "surv" | "mm" | "mvbind", _, _):
-            place = "right of a bar" if node.function == "mm" else "left of '~'"
+        case Call("cbind" | "surv" | "mm" | "gr" | "mvbind", _, _):
+            place = "right of a bar" if node.function in {"mm", "gr"} else "left of '~'"
             raise FormulaError(
                 f"In {quoted(formula)} {node.function}() stands among the predictors; it belongs "
                 f"{place}. Move it there."
@@ -145,7 +146,7 @@ def _check_arguments(node: Node, call: Call, formula: str) -> None:
     for child in children(node):
         if isinstance(child, Bar) or (
             isinstance(child, Call)
-            and child.function in {"offset", "cbind", "surv", "mm", "mvbind", "C"}
+            and child.function in {"offset", "cbind", "surv", "mm", "gr", "mvbind", "C"}
         ):
             raise FormulaError(
                 f"In {quoted(formula)} {unparse(child)} stands inside {unparse(call)}. Only "
@@ -175,7 +176,8 @@ def parse_formula(formula: str) -> FormulaParts:
     formula : str
         Such as ``"y ~ x + (1 + x | school)"``. Bars: ``(terms | g)``, uncorrelated
         ``(terms || g)``, nested ``(1 | a/b)``, combined ``(1 | a:b)``, multiple membership
-        ``(1 | mm(g1, g2, weights=cbind(w1, w2), absent=0, name="g"))``.
+        ``(1 | mm(g1, g2, weights=cbind(w1, w2), absent=0, name="g"))``, kinds of units with SDs
+        of their own and Student-t effects ``(1 | gr(school, by=sector, dist="student"))``.
 
     Returns
     -------
@@ -248,24 +250,32 @@ def _bar_groupings(bar: Bar, formula: str) -> list[Grouping]:
     terms = _canonical_terms(bar, formula)
     check_terms(bar.terms, formula)
     base = Grouping("bar", columns=("bar",), terms=terms, correlated=bar.correlated)
-    match bar.group:
+    group: Node = bar.group
+    if isinstance(group, Call) and group.function == "gr":
+        group, base = read_gr(group, base, formula)
+        if isinstance(group, Binary) and group.operator == "/":
+            raise FormulaError(
+                f"In {quoted(formula)} {unparse(bar.group)} has several groupings. Write one bar "
+                "for each: (1 | gr(a, by=x)) + (1 | gr(a:b, by=z))."
+            )
+    match group:
         case Call("mm", _, _):
-            return [read_membership(bar.group, base, formula)]
+            return [read_membership(group, base, formula)]
         case Binary("/", _, _):
-            chain = _chain(bar.group, "/", formula)
+            chain = _chain(group, "/", formula)
             return [
                 replace(base, name=chain[level], columns=tuple(chain[: level + 1]))
                 for level in range(len(chain))
             ]
         case Binary(":", _, _):
-            chain = _chain(bar.group, ":", formula)
+            chain = _chain(group, ":", formula)
             return [replace(base, name=":".join(chain), columns=tuple(chain))]
         case Name(name):
             return [replace(base, name=name, columns=(name,))]
         case _:
             raise FormulaError(
                 f"In {quoted(formula)} the grouping {unparse(bar.group)} cannot be read. Write a "
-                "column, a/b, a:b or mm(...) right of the bar."
+                "column, a/b, a:b, gr(...) or mm(...) right of the bar."
             )
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 from bayesml.errors import SpecError, quoted
 
 Parametrisation = Literal["auto", "centred", "partly centred", "non-centred"]
+Effects = Literal["normal", "student"]
+EFFECTS = ("normal", "student")
 PARAMETRISATIONS = ("auto", "centred", "partly centred", "non-centred")
 
 
@@ -36,6 +38,12 @@ class Grouping:
     parametrisation : {"auto", "centred", "partly centred", "non-centred"}
         How the effects are sampled; "partly centred" is centred for the first term only, "auto"
         chooses from the data.
+    by : str or None
+        Column that says of which kind each unit is: units of each kind have SDs and correlations
+        of their own.
+    effects : {"normal", "student"}
+        Distribution of the effects; "student" is a Student-t whose degrees of freedom are
+        estimated, for units that lie far out.
     predictors : tuple of str
         Linear predictor that each entry of `terms` belongs to: empty for the main one, else the
         parameter's name. Written by a specification from its `distributional` formulas; empty
@@ -61,6 +69,8 @@ class Grouping:
     absent: str | int | float | None = None
     normalise: bool = False
     parametrisation: Parametrisation = "auto"
+    by: str | None = None
+    effects: Effects = "normal"
     predictors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -99,6 +109,36 @@ class Grouping:
             raise SpecError(
                 f"Grouping {quoted(self.name)} has parametrisation "
                 f"{quoted(str(self.parametrisation))}. Allowed: {', '.join(PARAMETRISATIONS)}."
+            )
+        self._check_distribution()
+
+    def _check_distribution(self) -> None:
+        """Raise where the kinds of units, or the distribution of the effects, cannot be used."""
+        name = quoted(self.name)
+        if self.effects not in EFFECTS:
+            raise SpecError(
+                f"Grouping {name} has effects {quoted(str(self.effects))}. Allowed: "
+                f"{', '.join(EFFECTS)}."
+            )
+        if self.by == "" or not isinstance(self.by, str | None):
+            raise SpecError(
+                f"Grouping {name} has by = {quoted(str(self.by))}. Give the column that says of "
+                "which kind each unit is."
+            )
+        if self.by is not None and self.members:
+            raise SpecError(
+                f"Grouping {name} has by = {quoted(self.by)}, but its rows belong to several units "
+                "(multiple membership), which one column cannot tell the kinds of. Leave by out."
+            )
+        if self.by is not None and self.by in self.columns:
+            raise SpecError(
+                f"Grouping {name} has by = {quoted(self.by)}, the column of its own labels, so no "
+                "two units would share an SD. Name a column with a few kinds of units."
+            )
+        if self.effects == "student" and self.parametrisation == "partly centred":
+            raise SpecError(
+                f"Grouping {name} has Student-t effects, which are not sampled partly centred. Use "
+                "parametrisation 'auto', 'centred' or 'non-centred'."
             )
 
     @property

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bayesml.errors import FormulaError, quoted
+from bayesml.specs.grouping_calls import read_distribution
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.parsing import Call, Name, Node, Number, Text, Unary, unparse
 
@@ -31,7 +32,7 @@ def read_membership(call: Call, base: Grouping, formula: str) -> Grouping:
                 f"In {quoted(formula)} mm() lists columns of labels, not {unparse(argument)}."
             )
         members.append(argument.name)
-    allowed = ("weights", "absent", "normalise", "name")
+    allowed = ("weights", "absent", "normalise", "name", "dist")
     values = dict(call.named)
     for key in values:
         if key not in allowed:
@@ -42,6 +43,8 @@ def read_membership(call: Call, base: Grouping, formula: str) -> Grouping:
     grouping = replace(base, name=members[0], columns=(), members=tuple(members))
     if "name" in values:
         grouping = replace(grouping, name=_plain_text(values["name"]))
+    if "dist" in values:
+        grouping = replace(grouping, effects=read_distribution(values["dist"], formula))
     if "absent" in values:
         grouping = replace(grouping, absent=_plain_value(values["absent"], formula))
     if "normalise" in values:

@@ -44,6 +44,8 @@ _GROUPING_KEYS: dict[str, tuple[type, ...]] = {
     "absent": _LABEL,
     "normalise": (bool,),
     "parametrisation": _STRING,
+    "by": _STRING,
+    "effects": _STRING,
 }
 _RESIDUAL_KEYS: dict[str, tuple[type, ...]] = {
     "structure": _STRING,
@@ -122,6 +124,10 @@ def _grouping_lines(grouping: Grouping) -> list[str]:
     lines.append(f"correlated = {_value(grouping.correlated)}")
     if grouping.parametrisation != "auto":
         lines.append(f"parametrisation = {_value(grouping.parametrisation)}")
+    if grouping.by is not None:
+        lines.append(f"by = {_value(grouping.by)}")
+    if grouping.effects != "normal":
+        lines.append(f"effects = {_value(grouping.effects)}")
     return lines
 
 

@@ -204,6 +204,13 @@ class ModelSpec:
                 f"Outcomes of the family {quoted(self.family)} have cutpoints, and several of them "
                 "cannot be fitted together in this version. Fit one model for each."
             )
+        for grouping in self.groupings:
+            if grouping.by is not None:
+                raise SpecError(
+                    f"Grouping {quoted(grouping.name)} has by = {quoted(grouping.by)}, which a "
+                    "model of several outcomes, or of the members of a unit, does not take in "
+                    "this version. Leave by out, or fit one model for each outcome."
+                )
         used = column_names(parse_terms(self.fixed))
         for grouping in self.groupings:
             used += [name for text in grouping.terms for name in column_names(parse(text))]

@@ -61,10 +61,11 @@ RESERVED = frozenset(
 )
 
 # What a grouping `g` adds: dims g, g_term, g_term_bis, and names with these prefixes.
-_DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot", "_rest")
+_DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot", "_rest", "_by")
 _PREFIXES = (
     *("sd_", "corr_", "u_", "z_", "chol_", "coef_", "rest_", "variance_"),
     *("unit_", "terms_", "weight_", "shared_", "variance_sd_", "centre_", "first_", "grade_"),
+    *("by_", "sd_unit_", "factor_", "scale_", "nu_", "nu_above_2_", "spread_", "mixing_"),
 )
 
 
@@ -99,7 +100,7 @@ def _grouping_names(name: str) -> set[str]:
     return (
         {name + suffix for suffix in _DIM_SUFFIXES}
         | {prefix + name for prefix in _PREFIXES}
-        | {f"sd_{name}_{number}" for number in _PRIOR_NUMBERS}
+        | {f"{stem}_{name}_{number}" for stem in ("sd", "nu") for number in _PRIOR_NUMBERS}
         | {f"terms_{name}_{predictor}" for predictor in _PREDICTED}
     )
 

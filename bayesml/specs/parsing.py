@@ -13,8 +13,8 @@ from bayesml.errors import FormulaError, did_you_mean, quoted
 
 # What a formula may call. The design matrix builder gives each of them its meaning.
 FUNCTIONS = (
-    *("C", "I", "abs", "bs", "cbind", "center", "cos", "cr", "exp", "log", "log10", "log1p"),
-    *("log2", "mm", "mvbind", "offset", "pmax", "pmin", "poly", "scale", "sin", "sqrt"),
+    *("C", "I", "abs", "bs", "cbind", "center", "cos", "cr", "exp", "gr", "log", "log10"),
+    *("log1p", "log2", "mm", "mvbind", "offset", "pmax", "pmin", "poly", "scale", "sin", "sqrt"),
     *("surv", "tan"),
 )
 CONSTANTS = ("pi",)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from bayesml.errors import SpecError, did_you_mean, quoted
 from bayesml.specs.family_records import Family, Parameter
 from bayesml.specs.formulas import FormulaParts, parse_formula, split_terms
+from bayesml.specs.grouping_calls import group_text
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.parsing import name_text, quoted_text
 
@@ -127,13 +128,11 @@ def joined_groupings(
 
 def _with_terms(known: Grouping, added: Grouping, predictor: str) -> Grouping:
     """Return a grouping with the terms that a part adds; each entry stays a block of its own."""
-    plain = not added.multiple and added.columns == (added.name,)
-    same = (known.columns, known.members, known.weights, known.absent, known.normalise) == (
-        added.columns,
-        added.members,
-        added.weights,
-        added.absent,
-        added.normalise,
+    plain = added == Grouping(
+        added.name, columns=(added.name,), terms=added.terms, correlated=added.correlated
+    )
+    same = replace(added, terms=known.terms, correlated=known.correlated) == replace(
+        known, parametrisation="auto", predictors=()
     )
     # `(1 | classroom)` means the grouping of that name, however its units are told apart.
     if not plain and not same:
@@ -167,8 +166,10 @@ def bar_text(grouping: Grouping) -> str:
             inside.append("normalise=True")
         if grouping.name != grouping.members[0]:
             inside.append(f"name={quoted_text(grouping.name)}")
+        if grouping.effects != "normal":
+            inside.append(f'dist="{grouping.effects}"')
         group = f"mm({', '.join(inside)})"
     else:
-        group = ":".join(name_text(column) for column in grouping.columns)
+        group = group_text(grouping)
     bar = "|" if grouping.correlated else "||"
     return " + ".join(f"({text.removeprefix('1 + ')} {bar} {group})" for text in grouping.terms)

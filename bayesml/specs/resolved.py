@@ -1,6 +1,6 @@
 """The resolved specification: every prior, parametrisation and name explicit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -89,6 +89,12 @@ class ResolvedGrouping:
     predictors : tuple of str
         Linear predictor of each term, empty for the main one; no entries where all are the main
         one's.
+    by : str
+        Column that says of which kind each unit is; empty where all have the same SDs.
+    kinds : tuple of str
+        The kinds; `sd_priors` are then those of the first kind first.
+    nu_prior : Prior or None
+        Prior of what the degrees of freedom of Student-t effects have beyond 2; None: normal.
     """
 
     name: str
@@ -105,6 +111,19 @@ class ResolvedGrouping:
     parents: tuple[Parent, ...] = ()
     reason: str = ""
     predictors: tuple[str, ...] = ()
+    by: str = ""
+    kinds: tuple[str, ...] = ()
+    nu_prior: Prior | None = None
+
+    @property
+    def sd_labels(self) -> tuple[str, ...]:
+        """Labels of the SDs: the terms, or those of every kind of units, `Public:Intercept`."""
+        return labels_by_kind(self.kinds, self.terms)
+
+    @property
+    def student(self) -> bool:
+        """Whether the effects are Student-t."""
+        return self.nu_prior is not None
 
     @property
     def centred(self) -> bool:
@@ -133,6 +152,17 @@ class ResolvedGrouping:
             found.append(Feed(predictor, start, stop, constant))
             start = stop
         return tuple(found)
+
+
+def labels_by_kind(kinds: Sequence[str], terms: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of SDs: the terms, or those of every kind of units.
+
+    Examples
+    --------
+    >>> labels_by_kind(["Public", "Catholic"], ["Intercept"])
+    ('Public:Intercept', 'Catholic:Intercept')
+    """
+    return tuple(f"{kind}:{term}" for kind in kinds for term in terms) if kinds else tuple(terms)
 
 
 def part_label(predictor: str, label: str) -> str:
@@ -316,6 +346,8 @@ class ResolvedSpec:
             names.append(f"sd_{grouping.identifier}")
             if grouping.correlated:
                 names.append(f"corr_{grouping.identifier}")
+            if grouping.student:
+                names.append(f"nu_{grouping.identifier}")
         names += [f"beta_{part.parameter}" for part in self.parts if part.coefficients]
         names += [parameter.name for parameter in self.spec.scalar_parameters]
         if self.residual is not None:

@@ -84,6 +84,12 @@ def kfold(
     require_independent_residuals(
         model.spec, "kfold", "Use bml.loo(fit), or bml.logo(fit, grouping) for whole units."
     )
+    uneven = [item.name for item in model.facts.groupings if item.kinds or item.student]
+    if uneven:
+        raise FitError(
+            f"kfold takes normal effects with one SD for all units, and {quoted(uneven[0])} has "
+            "kinds of units or Student-t effects. Use bml.loo(fit)."
+        )
     rows = unfitted_rows(model)
     members = _parts(model, rows, by)
     _check_whole("k", k, 2, len(members), "rows" if by is None else f"units of {by}")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesml.errors import SpecError, TomlError
-from bayesml.specs.groupings import PARAMETRISATIONS, Grouping
+from bayesml.specs.groupings import EFFECTS, PARAMETRISATIONS, Grouping
 from bayesml.specs.model_files import read_spec, spec_from_toml, spec_to_toml
 from bayesml.specs.modelspec import STRUCTURES, ModelSpec
 from bayesml.specs.parsing import name_text
@@ -26,8 +26,11 @@ def groupings(draw: st.DrawFn) -> Grouping:
         "correlated": draw(st.booleans()),
         "parametrisation": draw(st.sampled_from(PARAMETRISATIONS)),
     }
+    if more["parametrisation"] != "partly centred":
+        more["effects"] = draw(st.sampled_from(EFFECTS))
     if draw(st.booleans()):
-        return Grouping(draw(name), columns=columns, **more)
+        kinds = draw(st.none() | name.filter(lambda column: column not in columns))
+        return Grouping(draw(name), columns=columns, by=kinds, **more)
     return Grouping(
         draw(name),
         members=columns,
