@@ -34,6 +34,8 @@ _MODULE_OF = {
     "multivariate": "bayesml.records.outcome_builders",
     "dyadic": "bayesml.records.outcome_builders",
     "with_partners": "bayesml.records.outcome_builders",
+    "twins": "bayesml.records.twin_builders",
+    "with_relatedness": "bayesml.records.twin_builders",
     "model": "bayesml.records.builders",
     "Model": "bayesml.records.modelling",
     # fits
@@ -51,6 +53,7 @@ _MODULE_OF = {
     "variance_components": "bayesml.posterior.components",
     "vpc": "bayesml.posterior.partition",
     "icc": "bayesml.posterior.partition",
+    "heritability": "bayesml.posterior.twin_shares",
     "median_odds_ratio": "bayesml.posterior.median_ratios",
     "median_rate_ratio": "bayesml.posterior.median_ratios",
     "median_hazard_ratio": "bayesml.posterior.hazard_ratios",
@@ -154,6 +157,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.summaries import summary as summary
     from bayesml.posterior.survival_curves import median_survival as median_survival
     from bayesml.posterior.survival_curves import survival as survival
+    from bayesml.posterior.twin_shares import heritability as heritability
     from bayesml.posterior.unit_comparisons import comparative_intervals as comparative_intervals
     from bayesml.posterior.unit_comparisons import compare_units as compare_units
     from bayesml.posterior.unit_effects import group_coefficients as group_coefficients
@@ -171,6 +175,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.records.outcome_builders import dyadic as dyadic
     from bayesml.records.outcome_builders import multivariate as multivariate
     from bayesml.records.outcome_builders import with_partners as with_partners
+    from bayesml.records.twin_builders import twins as twins
+    from bayesml.records.twin_builders import with_relatedness as with_relatedness
     from bayesml.reporting.check_plots import outcome_plot as outcome_plot
     from bayesml.reporting.check_plots import posterior_check_plot as posterior_check_plot
     from bayesml.reporting.check_plots import unit_check_plot as unit_check_plot

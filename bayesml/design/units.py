@@ -218,6 +218,10 @@ def _weights(
     if grouping.normalise:
         return weights / total[:, None]
     wrong = np.abs(total - 1) > 0.01
+    # Weights whose squares add up to 1 give every row the variance of a whole membership, as in
+    # twins, who share a part of their genes.
+    if wrong.any() and np.allclose((weights**2).sum(axis=1), 1.0, rtol=0, atol=1e-6):
+        return weights
     if wrong.any():
         raise TableError(
             f"The weights of {name} sum to {total[wrong][0]:.4g}, not 1, in row "

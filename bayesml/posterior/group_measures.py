@@ -10,7 +10,14 @@ from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_rows import UnitRows, fitted_rows
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
-from bayesml.posterior.variance_shares import MEAN, WHOLE, At, named_groupings, variance_shares
+from bayesml.posterior.variance_shares import (
+    MEAN,
+    WHOLE,
+    At,
+    named_groupings,
+    require_whole_units,
+    variance_shares,
+)
 from bayesml.quantities.cluster_measures import (
     effective_unit_size,
     mean_reliability,
@@ -85,6 +92,7 @@ def design_effect(
     >>> fit = bml.two_level(exam, "normexam ~ 1", group="school").fit()  # doctest: +SKIP
     >>> bml.design_effect(fit)  # doctest: +SKIP
     """
+    require_whole_units(fit, "design_effect")
     require_independent_residuals(fit.spec, "design_effect", "Use bml.variance_components(fit).")
     shares = variance_shares(fit, at, scale, (MEAN,))
     groupings = fit.facts.main_groupings
@@ -200,6 +208,7 @@ def reliability(
             f"{quoted(grouping or fit.facts.groupings[0].name)} has multiple membership. "
             "Use bml.vpc(fit)."
         )
+    require_whole_units(fit, "reliability")
     require_independent_residuals(fit.spec, "reliability", "Use bml.residuals(fit, grouping).")
     found_rows = fitted_rows(fit, "reliability").groupings
     rows = tuple(item for item in found_rows if item.facts.places())

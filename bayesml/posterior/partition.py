@@ -7,7 +7,12 @@ import pandas as pd
 
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
-from bayesml.posterior.variance_shares import At, named_groupings, variance_shares
+from bayesml.posterior.variance_shares import (
+    At,
+    named_groupings,
+    require_whole_units,
+    variance_shares,
+)
 from bayesml.records.fits import Fit
 
 if TYPE_CHECKING:
@@ -174,6 +179,7 @@ def icc(
     >>> bml.icc(fit, "school")  # doctest: +SKIP
     """
     chosen = [item.name for item in named_groupings(fit, grouping)]
+    require_whole_units(fit, "icc")
     # Rows of one outcome are of different persons, whose residuals are independent.
     if not fit.facts.stacked:
         require_independent_residuals(

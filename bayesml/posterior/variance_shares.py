@@ -289,6 +289,20 @@ def require_finite_variance(fit: Fit) -> None:
         )
 
 
+def require_whole_units(fit: Fit, function: str) -> None:
+    """Raise where twins share parts of a unit, so that no two rows are alike in one way.
+
+    Raises
+    ------
+    FitError
+    """
+    if fit.spec.structure == "twins":
+        raise FitError(
+            f"{function} is not defined for twins: identical and fraternal pairs are alike to a "
+            "different degree. Use bml.heritability(fit), which has the correlation of each."
+        )
+
+
 def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]:
     """Return the grouping of this name, or all of them.
 

@@ -36,6 +36,7 @@ _STRUCTURES = {
     "longitudinal": "Longitudinal model",
     "multivariate": "Multivariate model",
     "dyadic": "Dyadic model",
+    "twins": "Twin model",
 }
 _CONTENTS = (
     ("diagnostics", "Diagnostics"),

@@ -30,6 +30,7 @@ STRUCTURES = (
     "longitudinal",
     "multivariate",
     "dyadic",
+    "twins",
     "model",
 )
 
