@@ -87,7 +87,11 @@ def variance_shares(
     if not facts.main_groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
     require_one_covariance(fit, "A share of the variance", "bml.variance_components(fit)")
-    if fit.spec.link_record.name == "log" or scale == "response":
+    family = fit.spec.family_record
+    spread = family.level1 and any(i.student and i.places(family.level1) for i in facts.groupings)
+    # All of these average a curve over effects, or need the mean of the exponential of one.
+    curved = fit.spec.link_record.name == "log" or family.response == "unit" or spread
+    if curved or scale == "response":
         require_normal_effects(
             fit, "A share of the variance of this outcome", "bml.variance_components(fit)"
         )

@@ -359,3 +359,17 @@ def test_response_scale_of_crossed_memberships_of_an_ordinal_outcome(fake_fit: M
     # Symmetric cutpoints share the variance alike; half a membership has half the variance.
     assert firm["whole", "low|mid"] == pytest.approx(firm["whole", "mid|high"])
     assert firm["whole", "low|mid"] > firm["mean over rows", "low|mid"] > 0
+
+
+@pytest.mark.parametrize("family", ["beta", "gaussian"])
+def test_averages_over_student_t_effects_are_refused(
+    family: str, fake_fit: Callable[..., bml.Fit]
+) -> None:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"y": rng.beta(2, 2, 48), "g": np.arange(48) // 6})
+    parts = {"sigma": "~ (1 | g)"} if family == "gaussian" else {}
+    model = bml.two_level(
+        table, "y ~ 1", group="g", family=family, effects="student", distributional=parts
+    )
+    with pytest.raises(bml.FitError, match="takes normal effects, and those of 'g' are Student-t"):
+        bml.vpc(fake_fit(model, draws=20))
