@@ -76,7 +76,7 @@ def test_the_scalar_parameter_has_no_prior_any_more() -> None:
 
 
 def test_the_marginal_engine_declines_with_a_reason() -> None:
-    with pytest.raises(bml.FitError, match="sigma has a linear predictor of its own"):
+    with pytest.raises(bml.FitError, match="sigma takes 80 different values, and 50 is the limit"):
         made("~ x").fit(engine="marginal")
 
 
