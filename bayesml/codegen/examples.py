@@ -10,30 +10,24 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from math import ceil
 
-import numpy as np
-
 from bayesml.codegen.example_columns import MEMBERSHIP_UNITS, membership_lines, predictor_lines
+from bayesml.codegen.example_priors import Pairs, example_priors
 from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, latent_draws, outcome_text
 from bayesml.codegen.rendering import plain, rendering_environment
 from bayesml.codegen.residual_examples import (
     example_rows,
     residual_arrays,
     residual_outcome,
-    residual_prior_groups,
     rows_per_unit,
 )
-from bayesml.design.predictor_parts import SPREAD
 from bayesml.specs.censoring import ENTRY, INTERVAL, LEFT, RIGHT
-from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import Feed, ResolvedGrouping, ResolvedSpec, part_label
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 ROWS = 600
 _BETA = (0.5, -0.3, 0.1, -0.1)
 _SD = (0.5, 0.3)
 _PART_BETA = (0.2, -0.1)
 _INTERCEPT = {"real": "1.0", "positive": "0.5", "unit": "0.2", "binary": "0.2", "count": "0.5"}
-
-Pairs = list[tuple[str, str]]
 
 
 def example_source(resolved: ResolvedSpec) -> str:
@@ -52,7 +46,7 @@ def example_source(resolved: ResolvedSpec) -> str:
     layout = _places(resolved)
     names = [name for name in resolved.posterior_names if not name.startswith(("u_", "corr_"))]
     template = rendering_environment().get_template("example.jinja")
-    defaults, priors = _priors(resolved)
+    defaults, priors = example_priors(resolved)
     return template.render(
         rows=example_rows(ROWS, resolved),
         units=[line for place in layout for line in place.lines],
@@ -283,91 +277,6 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
     if resolved.categories:
         pairs.append(("cutpoints_start", NUMPY_FORWARD[resolved.spec.link]))
     return pairs
-
-
-def _priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
-    """Return whether any prior follows the data, and the numbers that the priors read."""
-    scaled = resolved.family.scaled
-    s, wide = ("s", "2.5 * s") if scaled else ("1.0", "2.5")
-    shifted = " - offset.mean()" if resolved.offset else ""
-    total = "exposure.sum()" if resolved.spec.exposure is not None else "np.exp(offset).sum()"
-    rate = f"np.log(y.sum() / {total})" if resolved.offset else "np.log(y.mean())"
-    if resolved.bounds:
-        time = "(y * np.exp(-offset)).sum()" if resolved.offset else "y.sum()"
-        ended = "(censoring != 0).sum()" if resolved.censored else "obs.size"
-        rate = f"np.log({time} / {ended})"
-    share_location = NUMPY_FORWARD.get(resolved.spec.link, "") + shifted
-    middle = f"{outcome_text(resolved.spec.link)}.mean(){shifted}"
-    location = {
-        "real": middle,
-        "positive": middle if scaled else rate,
-        "unit": share_location,
-        "binary": share_location,
-        "count": rate,
-        "ordered": "",
-    }[resolved.family.response]
-    changed = resolved.spec.prior_texts
-    found: Pairs = []
-    defaults: dict[str, str] = {}
-
-    def add(stem: str, priors: Sequence, scalar: bool, keys: Sequence[str]) -> None:
-        own = {} if any(key in changed for key in keys) else defaults
-        for statement in prior_statements(stem, priors, scalar):
-            for name, value in statement.arrays().items():
-                found.append((name, own.get(name) or _numbers(np.asarray(value))))
-
-    if resolved.intercept_prior is not None:
-        defaults |= {"intercept_location": location, "intercept_scale": wide}
-        add("intercept", [resolved.intercept_prior], True, ["Intercept"])
-    if resolved.slopes:
-        defaults["slopes_scale"] = f"{wide} / x.std(axis=0)"
-        keys = ["beta", *(f"beta[{label}]" for label in resolved.slopes)]
-        add("slopes", resolved.slope_priors, False, keys)
-    for grouping in resolved.groupings:
-        name = grouping.identifier
-        scales = [
-            _sd_scale(grouping, feed, number, s)
-            for feed in grouping.feeds
-            for number in range(feed.stop - feed.start)
-        ]
-        defaults[f"sd_{name}_scale"] = f"np.array([{', '.join(scales)}])"
-        key = f"sd_{grouping.name}"
-        keys = ["sd", key, *(f"{key}[{label}]" for label in grouping.terms)]
-        add(f"sd_{name}", grouping.sd_priors, False, keys)
-    for part in resolved.parts:
-        name = part.parameter
-        if part.intercept_prior is not None:
-            defaults |= {f"intercept_{name}_location": "np.log(s)"} if scaled else {}
-            add(f"intercept_{name}", [part.intercept_prior], True, [f"Intercept_{name}"])
-        if part.slopes:
-            of_slopes = [f"beta_{name}", *(f"beta_{name}[{label}]" for label in part.slopes)]
-            if part.intercept:
-                defaults[f"slopes_{name}_scale"] = f"1 / x_{name}.std(axis=0)"
-            add(f"slopes_{name}", part.slope_priors, False, of_slopes)
-    follow = {item.name for item in resolved.family.parameters if "{s}" in item.default}
-    for name, prior in resolved.parameter_priors.items():
-        defaults |= {f"{name}_scale": s} if name in follow else {}
-        add(name, [prior], True, [name])
-    for stem, priors, scalar, keys, own in (
-        residual_prior_groups(resolved.residual) if resolved.residual is not None else []
-    ):
-        defaults |= own
-        add(stem, priors, scalar, keys)
-    return any(text in dict(found).values() for text in defaults.values()), found
-
-
-def _sd_scale(grouping: ResolvedGrouping, feed: Feed, number: int, s: str) -> str:
-    """Return the scale of the default prior of a term's SD."""
-    spread = repr(SPREAD) if feed.predictor else s
-    if grouping.terms[feed.start + number] == part_label(feed.predictor, "Intercept"):
-        return spread
-    return f"{spread} / terms_{grouping.identifier}{feed.suffix}[:, {number}].std()"
-
-
-def _numbers(values: np.ndarray) -> str:
-    if values.ndim == 0:
-        return repr(float(values))
-    return f"np.array([{', '.join(repr(float(value)) for value in values)}])"
 
 
 def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:

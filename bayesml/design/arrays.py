@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from bayesml.design.design_centres import design_centres, parent_units
+from bayesml.design.designs import Design
 from bayesml.design.outcome_priors import rows_by_outcome
 from bayesml.design.residual_rows import residual_data
-from bayesml.design.resolving import Design
 from bayesml.design.stacking import OutcomeRows, row_of_outcome
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import ResolvedPart, ResolvedResidual, ResolvedSpec

@@ -12,7 +12,8 @@ from bayesml.design.units import Units, check_rows_per_unit
 from bayesml.errors import SpecError, TableError, did_you_mean, listed, quoted
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import column_names
 
 # A predictor whose part orthogonal to the others is below this share of its size is a
 # combination of them: about the square root of machine precision.

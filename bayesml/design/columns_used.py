@@ -4,7 +4,8 @@ from bayesml.design.predictor_parts import columns_of_parts
 from bayesml.design.responses import response_columns
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import column_names
 
 
 def columns_used(spec: ModelSpec) -> dict[str, str]:

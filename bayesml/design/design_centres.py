@@ -12,7 +12,7 @@ from bayesml.design.units import Units
 from bayesml.specs.resolved import Parent, ResolvedGrouping
 
 if TYPE_CHECKING:
-    from bayesml.design.resolving import Design
+    from bayesml.design.designs import Design
 
 
 def with_constant(fixed: Matrix) -> np.ndarray:

@@ -13,7 +13,8 @@ from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import TableError, listed, quoted
 from bayesml.specs.censoring import CENSORING, ENDED, ENTRY, INTERVAL, LEFT, RIGHT, UPPER
 from bayesml.specs.duration_calls import DurationCall
-from bayesml.specs.parsing import Node, column_names, unparse
+from bayesml.specs.parsing import unparse
+from bayesml.specs.syntax import Node, column_names
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from bayesml.errors import FormulaError, quoted
-from bayesml.specs.parsing import (
-    Binary,
-    Call,
-    Constant,
-    Name,
-    Node,
-    Number,
-    Unary,
-    unparse,
-)
+from bayesml.specs.parsing import unparse
+from bayesml.specs.syntax import Binary, Call, Constant, Name, Node, Number, Unary
 
 ELEMENTWISE: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "I": lambda x: x,

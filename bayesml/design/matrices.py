@@ -17,16 +17,8 @@ from bayesml.design.expressions import ELEMENTWISE, PARALLEL
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import FormulaError, SpecError, TableError, listed, quoted
 from bayesml.specs.formulas import parse_terms
-from bayesml.specs.parsing import (
-    Binary,
-    Call,
-    Name,
-    Node,
-    Unary,
-    column_names,
-    name_text,
-    unparse,
-)
+from bayesml.specs.parsing import name_text, unparse
+from bayesml.specs.syntax import Binary, Call, Name, Node, Unary, column_names
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from bayesml.design.expressions import evaluate
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import TableError, quoted
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import column_names
 
 
 def offset_of_rows(

@@ -22,7 +22,7 @@ from bayesml.specs.outcome_terms import MEMBER, OUTCOME
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 if TYPE_CHECKING:
-    from bayesml.design.resolving import Design
+    from bayesml.design.designs import Design
 
 ResolveGroupings = Callable[
     [ModelSpec, "Design", PriorBook, Sequence[Sequence[float]], Mapping[str, str]],

@@ -7,15 +7,13 @@ samples well, near 0 the prior does and the non-centred form samples well (Papas
 Roberts & Skold 2007, doi:10.1214/088342307000000014).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bayesml.design.responses import Response
 from bayesml.design.units import Units
-from bayesml.specs.censoring import CENSORING, RIGHT
-from bayesml.specs.modelspec import ModelSpec
+from bayesml.design.working_responses import Working, residual_spread
 
 ROUNDS = 40
 # Above it a round takes a notable time, and variances that have come to rest end the fit.
@@ -115,99 +113,6 @@ def chosen_form(result: Reliability) -> Form:
     return Form(0, False, f"non-centred: the units' mean reliability is {lowest:.2f}")
 
 
-@dataclass(frozen=True)
-class Working:
-    """A roughly normal stand-in for the outcome on the link scale.
-
-    Parameters
-    ----------
-    start : array, shape (rows,)
-        Linear predictor, without the offset, to begin with.
-    at : callable
-        From a linear predictor to the working response and its information (Breslow & Clayton
-        1993, doi:10.1080/01621459.1993.10594284).
-    residual_known : bool
-        False where the level-1 variance is estimated too.
-    """
-
-    start: np.ndarray
-    at: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-    residual_known: bool
-
-
-def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | None) -> Working:
-    """Return the stand-in for an outcome."""
-    y = response.values.astype(float)
-    kind = spec.family_record.response
-    shift = np.zeros_like(y) if offset is None else offset
-    if kind == "count":
-        rate = np.log(max(y.sum(), 0.5) / np.exp(shift).sum())
-        highest = np.log(y.max() + 1) + 1
-
-        def count(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            mean = np.exp(np.clip(eta + shift, -6.0, highest))
-            return eta + (y - mean) / mean, mean
-
-        return Working((np.log(y + 0.5) - shift + rate) / 2, count, True)
-    if kind == "binary":
-        trials = np.ones_like(y) if response.trials is None else response.trials.astype(float)
-
-        def binary(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            share = np.clip(spec.link_record.inverse(eta + shift), 0.005, 0.995)
-            slope = _slope(spec, share)
-            weight = slope**2 * trials / (share * (1 - share))
-            return eta + (y / trials - share) / slope, weight
-
-        share = np.clip(y.sum() / trials.sum(), 0.005, 0.995) * np.ones_like(y)
-        return Working(spec.link_record.forward(share) - shift, binary, True)
-    if spec.family_record.scaled or spec.family_record.durations is not None:
-        # Normal on the link scale, or nearly so.
-        latent = spec.link_record.forward(y) - shift
-    elif kind == "positive":
-        # By quasi-likelihood: the SD is in proportion to the mean, so every row says as much.
-        lowest, top = np.quantile(np.log(y), [0.01, 0.99])
-
-        def positive(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            near = np.clip(eta + shift, lowest - 1, top + 1)
-            step = np.clip(np.expm1(np.log(y) - near), -1.0, 4.0)
-            return near - shift + step, np.ones_like(y)
-
-        return Working(np.full_like(y, np.log(y.mean())) - shift, positive, False)
-    elif kind == "unit":
-
-        def unit(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            share = np.clip(spec.link_record.inverse(eta + shift), 0.005, 0.995)
-            slope = _slope(spec, share)
-            return eta + (y - share) / slope, slope**2 / (share * (1 - share))
-
-        mean = np.clip(y.mean(), 0.005, 0.995) * np.ones_like(y)
-        return Working(spec.link_record.forward(mean) - shift, unit, False)
-    elif kind == "ordered":
-        shares = np.bincount(response.values) / len(y)
-        middle = np.cumsum(shares) - shares / 2
-        latent = spec.link_record.forward(middle)[response.values]
-    else:
-        latent = y - shift
-    constant = np.full_like(y, 1 / _spread(np.var(latent), latent))
-    if CENSORING in response.bounds:
-        # Durations that have not ended say little: as if each row said its share.
-        constant *= (response.bounds[CENSORING] != RIGHT).mean()
-    return Working(latent, lambda eta: (latent, constant), False)
-
-
-def _spread(variance: float, values: np.ndarray) -> float:
-    """Return a variance, but no less than what rounding leaves of values of this size."""
-    return max(float(variance), 1e-20 * float(np.mean(values**2)), 1e-200)
-
-
-def _slope(spec: ModelSpec, share: np.ndarray) -> np.ndarray:
-    """Return d mean / d eta where the mean is `share`."""
-    step = 1e-5
-    eta = spec.link_record.forward(share)
-    inverse = spec.link_record.inverse
-    return (inverse(eta + step) - inverse(eta - step)) / (2 * step)
-
-
 def reliabilities(
     working: Working,
     predictors: np.ndarray,
@@ -237,7 +142,7 @@ def reliabilities(
     ]
     outcome, weight = working.at(working.start)
     left = outcome - predictors @ _weighted_fit(outcome, weight, predictors)
-    spread = _spread(np.average(left**2, weights=weight), outcome)
+    spread = residual_spread(np.average(left**2, weights=weight), outcome)
     variances = [
         np.array([0.25 * spread / max(float((z**2).mean()), 1e-300) for z in part.z.T])
         for part in parts

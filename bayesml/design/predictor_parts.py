@@ -14,22 +14,23 @@ from bayesml.design.parametrisation import (
     THRESHOLD,
     Form,
     Reliability,
-    Working,
     chosen_form,
     reliabilities,
 )
 from bayesml.design.units import Units
+from bayesml.design.working_responses import Working
 from bayesml.errors import SpecError, quoted
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Parameter
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import parse
 from bayesml.specs.predictors import predicted_parameter, predictor_link
 from bayesml.specs.resolved import ResolvedPart, labels_by_kind, part_label
+from bayesml.specs.syntax import column_names
 
 if TYPE_CHECKING:
-    from bayesml.design.resolving import Design
+    from bayesml.design.designs import Design
 
 # Scale of the default prior of an SD on the log or logit scale of a parameter. An SD of 1 makes
 # the parameters of two units differ by a factor of exp(0.95 * 1) = 2.6 in the median: half of

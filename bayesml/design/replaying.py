@@ -14,7 +14,8 @@ from bayesml.design.units import Units, row_units, unit_label
 from bayesml.errors import TableError, listed, quoted
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import Call, column_names, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import Call, column_names
 
 
 @dataclass(frozen=True)

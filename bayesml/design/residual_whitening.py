@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayesml.design.parametrisation import Working
 from bayesml.design.residual_rows import ResidualRows, neighbours
 from bayesml.design.units import Units
+from bayesml.design.working_responses import Working
 
 # An autocorrelation is estimated crudely, so a larger one is not believed.
 _MOST = 0.95

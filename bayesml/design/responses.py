@@ -15,7 +15,8 @@ from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import SpecError, TableError, listed, quoted
 from bayesml.specs.censoring import CENSORING, ENDED
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import Call, Name, Node, column_names, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import Call, Name, Node, column_names
 
 # Up to here every whole number is a float.
 EXACT = 2.0**53

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayesml.design.designs import Design, VaryingPart
 from bayesml.design.parametrisation import Reliability
-from bayesml.design.resolving import Design, VaryingPart
 from bayesml.specs.resolved import ResolvedSpec
 
 

@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from bayesml.design.resolving import build_design, resolve
+from bayesml.design.building import build_design
+from bayesml.design.resolving import resolve
 from bayesml.errors import SpecError, TableError, quoted
 from bayesml.specs.duration_calls import DurationCall
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import Binary, Call, Name, Node, Unary, column_names, parse
+from bayesml.specs.parsing import parse
 from bayesml.specs.residual_structures import Residual
 from bayesml.specs.resolved import ResolvedSpec
+from bayesml.specs.syntax import Binary, Call, Name, Node, Unary, column_names
 
 WITHOUT_TABLE = (
     "Written without a table: predictors are taken as numbers, and every grouping is non-centred, "

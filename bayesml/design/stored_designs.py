@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.designs import Design
 from bayesml.design.matrices import Coding, Matrix, is_categorical
-from bayesml.design.resolving import Design
 from bayesml.design.rows import numeric_column
 from bayesml.design.units import Units, unit_label
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import Binary, Call, Name, Node, Unary, unparse
+from bayesml.specs.parsing import unparse
+from bayesml.specs.syntax import Binary, Call, Name, Node, Unary
 
 
 @dataclass(frozen=True)

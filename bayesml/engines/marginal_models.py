@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln
 
-from bayesml.design.resolving import Design
+from bayesml.design.designs import Design
 from bayesml.engines.density_kernels import (
     BOUNDED_CODES,
     FLAT_LOG,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesml.design.resolving import Design
+from bayesml.design.designs import Design
 from bayesml.engines.density_kernels import BOUNDED_CODES
 from bayesml.engines.residual_classes import (
     ResidualClasses,

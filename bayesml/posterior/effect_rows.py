@@ -25,7 +25,8 @@ from bayesml.posterior.prediction_rows import (
     rows_of_fit,
 )
 from bayesml.records.fits import Fit
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import column_names
 from bayesml.tables.checks import require_table
 
 EFFECT_KINDS = ("mean", "linear")

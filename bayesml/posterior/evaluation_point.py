@@ -17,7 +17,8 @@ from bayesml.errors import FitError, FormulaError, did_you_mean, listed, quoted
 from bayesml.records.facts import outcome_places
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
-from bayesml.specs.parsing import Binary, Call, Name, Node, Unary, column_names, parse, unparse
+from bayesml.specs.parsing import parse, unparse
+from bayesml.specs.syntax import Binary, Call, Name, Node, Unary, column_names
 
 
 @dataclass(frozen=True)

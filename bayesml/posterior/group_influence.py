@@ -5,9 +5,9 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import require_normal_effects
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import group_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
-from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
 from bayesml.posterior.replicated_rows import checked_seed, chosen_places
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.unit_replications import checked_grouping

@@ -8,14 +8,10 @@ import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.effect_distributions import require_normal_effects
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import GroupLikelihood, cuts_residual_units, group_log_likelihood
 from bayesml.posterior.leave_one_out import check_draws
-from bayesml.posterior.likelihood_rows import (
-    GroupingSlots,
-    LikelihoodRows,
-    likelihood_draws,
-    likelihood_rows,
-)
+from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows
 from bayesml.posterior.predictive_scores import CrossValidation, left_out_table
 from bayesml.quantities.importance_sampling import (
     LeftOut,

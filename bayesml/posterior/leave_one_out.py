@@ -5,6 +5,7 @@ import pandas as pd
 
 from bayesml.errors import FitError
 from bayesml.posterior.effect_distributions import require_normal_effects
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import (
     cuts_residual_units,
     group_log_likelihood,
@@ -12,12 +13,7 @@ from bayesml.posterior.held_out import (
     rows_likelihood,
     sole_slots,
 )
-from bayesml.posterior.likelihood_rows import (
-    LikelihoodDraws,
-    LikelihoodRows,
-    likelihood_draws,
-    likelihood_rows,
-)
+from bayesml.posterior.likelihood_rows import LikelihoodDraws, LikelihoodRows
 from bayesml.posterior.predictive_scores import CrossValidation, left_out_table
 from bayesml.quantities.importance_sampling import (
     FEWEST_DRAWS,

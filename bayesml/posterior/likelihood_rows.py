@@ -7,23 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesml.design.unit_kinds import terms_by_kind
-from bayesml.errors import FitError
-from bayesml.posterior.effect_distributions import (
-    effects_by_kind,
-    factors_by_kind,
-    predictors_by_kind,
-)
-from bayesml.posterior.residual_fits import correlated_residuals, residual_record
+from bayesml.posterior.residual_fits import correlated_residuals
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.quantities.response_means import response_mean
-from bayesml.records.fits import Fit
-from bayesml.specs.censoring import CENSORING, ENTRY, UPPER
 from bayesml.specs.residual_correlations import ResidualCorrelation
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 # Numbers in a block of rows by draws: 16 MB an array.
 BLOCK = 2_000_000
@@ -192,119 +183,6 @@ class LikelihoodDraws:
             {name: value[chosen] for name, value in self.factors.items()},
             {name: value[chosen] for name, value in self.part_betas.items()},
         )
-
-
-def likelihood_rows(fit: Fit) -> LikelihoodRows:
-    """Return the rows that a fit was made from.
-
-    Raises
-    ------
-    FitError
-        The fit was saved without its rows.
-    """
-    if "observed_data" not in fit.data.children or "constant_data" not in fit.data.children:
-        raise FitError(
-            f"The fit of {fit.facts.formula!r} was saved without its rows (save(data=False)), and "
-            "a log-likelihood needs the outcome and the predictors of every row. Save it with "
-            "data=True, or fit the model again."
-        )
-    observed = fit.data["observed_data"].to_dataset()
-    constant = fit.data["constant_data"].to_dataset()
-    outcome = observed[fit.facts.response_identifier]
-    rows = outcome.sizes["obs"]
-    groupings = []
-    for grouping in fit.facts.groupings:
-        name = grouping.identifier
-        unit = np.asarray(constant[f"unit_{name}"].values, dtype=np.int64).reshape(rows, -1)
-        weight = np.ones(unit.shape)
-        if f"weight_{name}" in constant:
-            weight = np.asarray(constant[f"weight_{name}"].values, dtype=float)
-        kind = constant[f"by_{name}"].values if grouping.kinds else None
-        groupings.append(
-            GroupingSlots(
-                grouping.name,
-                name,
-                unit,
-                weight,
-                terms_by_kind(constant[f"terms_{name}"].values, kind, len(grouping.kinds)),
-                unit,
-                grouping.multiple,
-                predictors_by_kind(grouping),
-            )
-        )
-    return LikelihoodRows(
-        family=fit.facts.family,
-        link=fit.facts.link,
-        outcome=np.asarray(outcome.values),
-        trials=np.asarray(constant["trials"].values) if "trials" in constant else None,
-        offset=np.asarray(constant["offset"].values) if "offset" in constant else None,
-        x=np.asarray(constant["x"].values, dtype=float) if "x" in constant else np.empty((rows, 0)),
-        groupings=tuple(groupings),
-        positions=np.asarray(outcome["obs"].values, dtype=np.int64),
-        bounds=row_bounds(constant),
-        residual=_residual_places(fit, constant),
-        outcome_number=np.asarray(constant["outcome_number"].values, dtype=np.int64)
-        if "outcome_number" in constant
-        else None,
-        parts={
-            part.parameter: PartRows(
-                part.link,
-                np.asarray(constant[f"x_{part.parameter}"].values, dtype=float)
-                if part.coefficients
-                else np.empty((rows, 0)),
-            )
-            for part in fit.facts.parts
-        },
-    )
-
-
-def _residual_places(fit: Fit, constant: "xr.Dataset") -> ResidualPlaces | None:
-    record = residual_record(fit.spec)
-    if record is None:
-        return None
-    return ResidualPlaces(
-        np.asarray(constant["unit_residual"].values, dtype=np.int64),
-        np.asarray(constant["place_residual"].values, dtype=float),
-        record,
-    )
-
-
-def row_bounds(constant: "xr.Dataset") -> dict[str, np.ndarray]:
-    """Return what a fit holds of durations that were not observed whole, by name."""
-    names = (CENSORING, UPPER, ENTRY)
-    return {name: np.asarray(constant[name].values) for name in names if name in constant}
-
-
-def likelihood_draws(fit: Fit) -> LikelihoodDraws:
-    """Return the draws of a fit that log-likelihoods need."""
-    posterior = fit.posterior
-    sizes = posterior.sizes
-    number = sizes["chain"] * sizes["draw"]
-
-    def flat(name: str) -> np.ndarray:
-        values = posterior[name].transpose("chain", "draw", ...).values
-        return np.asarray(values, dtype=float).reshape(number, *values.shape[2:])
-
-    effects, factors = {}, {}
-    for grouping in fit.facts.groupings:
-        name = grouping.identifier
-        effects[name] = effects_by_kind(flat(f"u_{name}"), grouping)
-        factors[name] = factors_by_kind(fit, grouping)
-    names = [item.name for item in fit.spec.scalar_parameters]
-    record = residual_record(fit.spec)
-    return LikelihoodDraws(
-        chains=sizes["chain"],
-        beta=fit.coefficient_draws.reshape(number, -1),
-        parameters={name: flat(name) for name in [*names, *([record.parameter] if record else [])]},
-        effects=effects,
-        factors=factors,
-        part_betas={
-            part.parameter: flat(f"beta_{part.parameter}")
-            if part.coefficients
-            else np.empty((number, 0))
-            for part in fit.facts.parts
-        },
-    )
 
 
 def residuals_of_rows(

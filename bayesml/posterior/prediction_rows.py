@@ -30,7 +30,7 @@ from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.outcome_terms import OUTCOME
-from bayesml.specs.parsing import column_names
+from bayesml.specs.syntax import column_names
 from bayesml.tables.checks import require_table
 
 STRATEGIES = ("population", "known", "new", "known or new", "marginal")

@@ -7,16 +7,11 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import rows_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.leave_one_out import check_draws
-from bayesml.posterior.likelihood_rows import (
-    LikelihoodDraws,
-    LikelihoodRows,
-    blocks_of,
-    likelihood_draws,
-    likelihood_rows,
-)
+from bayesml.posterior.likelihood_rows import LikelihoodDraws, LikelihoodRows, blocks_of
 from bayesml.posterior.prior_densities import (
     log_prior_densities,
     prior_texts_of,

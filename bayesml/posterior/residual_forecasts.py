@@ -18,13 +18,8 @@ from bayesml.design.residual_rows import residual_unit_keys
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.design.units import unit_label
 from bayesml.errors import FitError, TableError, listed, quoted
-from bayesml.posterior.likelihood_rows import (
-    LikelihoodDraws,
-    LikelihoodRows,
-    known_predictor,
-    likelihood_draws,
-    likelihood_rows,
-)
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
+from bayesml.posterior.likelihood_rows import LikelihoodDraws, LikelihoodRows, known_predictor
 from bayesml.posterior.linear_predictors import flat_draws
 from bayesml.posterior.residual_fits import correlated_residuals, residual_record
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, residuals_given_known

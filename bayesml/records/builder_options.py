@@ -16,8 +16,9 @@ from bayesml.records.modelling import Model, make_model
 from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Effects, Grouping, Parametrisation
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import Number, name_text, parse, unparse
+from bayesml.specs.parsing import name_text, parse, unparse
 from bayesml.specs.residual_structures import Residual, read_residual
+from bayesml.specs.syntax import Number
 from bayesml.tables.relations import cells_of, codes_of, relation
 
 

@@ -13,8 +13,11 @@ import pandas as pd
 from bayesml.codegen.equations import equation
 from bayesml.codegen.rendering import render
 from bayesml.design.arrays import model_coords, model_data
-from bayesml.design.resolving import Design, build_design, resolve
-from bayesml.records.facts import ModelFacts, model_facts
+from bayesml.design.building import build_design
+from bayesml.design.designs import Design
+from bayesml.design.resolving import resolve
+from bayesml.records.fact_finding import model_facts
+from bayesml.records.facts import ModelFacts
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.resolved import ResolvedSpec
 from bayesml.tables.checks import require_table

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from bayesml.errors import FormulaError, did_you_mean, quoted
-from bayesml.specs.parsing import Call, Name, Node, Text, unparse
+from bayesml.specs.parsing import unparse
+from bayesml.specs.syntax import Call, Name, Node, Text
 
 KINDS = ("right", "left", "interval")
 _SHAPES = (

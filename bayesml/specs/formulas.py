@@ -9,7 +9,8 @@ from bayesml.specs.grouping_calls import read_gr
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.membership_calls import read_membership
 from bayesml.specs.outcome_terms import check_mvbind
-from bayesml.specs.parsing import (
+from bayesml.specs.parsing import name_text, parse, unparse
+from bayesml.specs.syntax import (
     Bar,
     Binary,
     Call,
@@ -20,9 +21,6 @@ from bayesml.specs.parsing import (
     Unary,
     children,
     column_names,
-    name_text,
-    parse,
-    unparse,
 )
 
 

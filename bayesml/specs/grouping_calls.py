@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from bayesml.errors import FormulaError, quoted
 from bayesml.specs.groupings import Effects, Grouping
-from bayesml.specs.parsing import Call, Name, Node, Text, name_text, unparse
+from bayesml.specs.parsing import name_text, unparse
+from bayesml.specs.syntax import Call, Name, Node, Text
 
 # What brms calls the distributions of effects.
 DISTRIBUTIONS: dict[str, Effects] = {

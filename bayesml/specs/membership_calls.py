@@ -5,7 +5,8 @@ from dataclasses import replace
 from bayesml.errors import FormulaError, quoted
 from bayesml.specs.grouping_calls import read_distribution
 from bayesml.specs.groupings import Grouping
-from bayesml.specs.parsing import Call, Name, Node, Number, Text, Unary, unparse
+from bayesml.specs.parsing import unparse
+from bayesml.specs.syntax import Call, Name, Node, Number, Text, Unary
 
 
 def read_membership(call: Call, base: Grouping, formula: str) -> Grouping:

@@ -12,7 +12,7 @@ from bayesml.specs.formulas import FormulaParts, parse_formula, parse_terms, ter
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
 from bayesml.specs.outcome_terms import OUTCOME, ROW, VALUE, outcomes_of
-from bayesml.specs.parsing import column_names, parse
+from bayesml.specs.parsing import parse
 from bayesml.specs.predictors import (
     bar_text,
     joined_groupings,
@@ -21,6 +21,7 @@ from bayesml.specs.predictors import (
     predicted_parameter,
 )
 from bayesml.specs.residual_structures import Residual
+from bayesml.specs.syntax import column_names
 
 STRUCTURES = (
     "two_level",

@@ -5,7 +5,8 @@ the user's table. There every coefficient, and every varying term, belongs to on
 """
 
 from bayesml.errors import FormulaError, quoted
-from bayesml.specs.parsing import Call, Name, Node, children, parse, unparse
+from bayesml.specs.parsing import parse, unparse
+from bayesml.specs.syntax import Call, Name, Node, children
 
 # Columns of the long table: which outcome, its value, and the row of the user's table.
 OUTCOME, VALUE, ROW = "outcome", "response", "row"

@@ -10,6 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bayesml.errors import FormulaError, did_you_mean, quoted
+from bayesml.specs.syntax import (
+    Bar,
+    Binary,
+    Call,
+    Constant,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+    children,
+)
 
 # What a formula may call. The design matrix builder gives each of them its meaning.
 FUNCTIONS = (
@@ -19,71 +31,6 @@ FUNCTIONS = (
 )
 CONSTANTS = ("pi",)
 
-
-@dataclass(frozen=True)
-class Name:
-    """A column name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A number that has a name, such as pi; a column of that name is written in backticks."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number as it was written."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Text:
-    """A quoted string."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function call with positional and named arguments."""
-
-    function: str
-    arguments: tuple["Node", ...]
-    named: tuple[tuple[str, "Node"], ...] = ()
-
-
-@dataclass(frozen=True)
-class Binary:
-    """Two nodes joined by an operator."""
-
-    operator: str
-    left: "Node"
-    right: "Node"
-
-
-@dataclass(frozen=True)
-class Unary:
-    """A signed node."""
-
-    operator: str
-    operand: "Node"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """The content of a parenthesis `(terms | group)` or `(terms || group)`."""
-
-    terms: "Node"
-    group: "Node"
-    correlated: bool
-
-
-Node = Name | Constant | Number | Text | Call | Binary | Unary | Bar
 
 _TOKEN = re.compile(
     r"""
@@ -300,21 +247,6 @@ def _deeper_than(tree: Node, most: int) -> bool:
     return True
 
 
-def children(node: Node) -> tuple[Node, ...]:
-    """Return the nodes just below a node."""
-    match node:
-        case Binary(_, left, right):
-            return left, right
-        case Unary(_, operand):
-            return (operand,)
-        case Bar(terms, group, _):
-            return terms, group
-        case Call(_, arguments, named):
-            return *arguments, *(value for _, value in named)
-        case _:
-            return ()
-
-
 _PLAIN_NAME = re.compile(r"[^\W\d](\w|\.(?=\w))*\Z")
 
 
@@ -384,17 +316,3 @@ def _wrapped(node: Node, minimum: int, expression: bool) -> str:
     elif isinstance(node, Unary):
         strength = _SIGN_STRENGTH
     return f"({text})" if strength < minimum else text
-
-
-def column_names(node: Node) -> list[str]:
-    """Return the column names that a tree uses, in order of first use, each once."""
-    found: dict[str, None] = {}
-
-    def visit(item: Node) -> None:
-        if isinstance(item, Name):
-            found.setdefault(item.name)
-        for child in children(item):
-            visit(child)
-
-    visit(node)
-    return list(found)

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 from bayesml.errors import SpecError, did_you_mean, quoted
-from bayesml.specs.parsing import Binary, Call, Name, Node, name_text, parse, unparse
+from bayesml.specs.parsing import name_text, parse, unparse
+from bayesml.specs.syntax import Binary, Call, Name, Node
 
 RESIDUAL_STRUCTURES = ("ar1", "continuous_ar", "compound_symmetric", "unstructured")
 # Structures that leave nothing for an intercept of the same unit to explain.

@@ -7,15 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import joint_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
-from bayesml.posterior.likelihood_rows import (
-    blocks_of,
-    known_predictor,
-    likelihood_draws,
-    likelihood_rows,
-    row_likelihood,
-)
+from bayesml.posterior.likelihood_rows import blocks_of, known_predictor, row_likelihood
 from bayesml.quantities.convergence import convergence_of
 from bayesml.quantities.rank_uniformity import rank_band, uniformity_p_value
 from bayesml.records.fits import Fit

@@ -10,15 +10,10 @@ from scipy.special import logsumexp
 from bayesml.design.row_subsets import design_of_rows
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.diagnosis import diagnose
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
 from bayesml.posterior.leave_group_out import members_mark, rows_of_units
-from bayesml.posterior.likelihood_rows import (
-    GroupingSlots,
-    LikelihoodRows,
-    PartRows,
-    likelihood_draws,
-    likelihood_rows,
-)
+from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows, PartRows
 from bayesml.posterior.predictive_scores import CrossValidation
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.records.fits import Fit

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bayesml.codegen.rendering import render
-from bayesml.design.resolving import build_design, resolve
+from bayesml.design.building import build_design
+from bayesml.design.resolving import resolve
 from bayesml.design.sketching import artificial_table, resolve_without_table
 from bayesml.errors import PriorError, SpecError
 from bayesml.specs.groupings import Grouping

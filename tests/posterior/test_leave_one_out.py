@@ -13,8 +13,8 @@ from scipy import integrate, stats
 
 import bayesml as bml
 from bayesml.errors import FitError
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import row_log_likelihoods
-from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
 from bayesml.records.fits import Fit
 from benchmarks.leave_one_out_speed import simulated_fit
 from tests.posterior.gaussian_posterior import Effects, dummies, intercepts, simulated

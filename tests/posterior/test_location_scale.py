@@ -10,8 +10,8 @@ from scipy import integrate, stats
 from scipy.special import logsumexp
 
 import bayesml as bml
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
-from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
 from bayesml.quantities.joint_likelihoods import integrated_jointly
 
 ROWS, SCHOOLS = 48, 6

@@ -9,7 +9,7 @@ from scipy import stats
 
 import bayesml as bml
 from bayesml.errors import FitError
-from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.prior_densities import log_prior_densities, widened_prior
 from bayesml.posterior.prior_sensitivity import (
     groupings_with_few_units,

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 import bayesml as bml
+from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
 from bayesml.posterior.held_out import row_log_likelihoods
-from bayesml.posterior.likelihood_rows import likelihood_draws, likelihood_rows
 from bayesml.posterior.replicated_rows import checked_rows, replications
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")

@@ -6,7 +6,8 @@ from bayesml.errors import FormulaError, SpecError
 from bayesml.specs.duration_calls import read_durations
 from bayesml.specs.model_files import spec_from_toml, spec_to_toml
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.parsing import Name, parse
+from bayesml.specs.parsing import parse
+from bayesml.specs.syntax import Name
 
 
 def test_what_a_call_says() -> None:

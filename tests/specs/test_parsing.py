@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesml.errors import FormulaError
-from bayesml.specs.parsing import (
-    DEEPEST,
-    FUNCTIONS,
+from bayesml.specs.parsing import DEEPEST, FUNCTIONS, name_text, parse, unparse
+from bayesml.specs.syntax import (
     Bar,
     Binary,
     Call,
@@ -18,9 +17,6 @@ from bayesml.specs.parsing import (
     Text,
     Unary,
     column_names,
-    name_text,
-    parse,
-    unparse,
 )
 
 X, Y, Z = Name("x"), Name("y"), Name("z")
