@@ -29,7 +29,7 @@ from bayesml.engines.meetings import GroupingArrays
 from bayesml.engines.residual_classes import ALIKE, rows_apart
 from bayesml.engines.residual_models import (
     MOST_STRATA,
-    CodedPriors,
+    coded_priors,
     named_residuals,
     reason_against_residuals,
     residual_classes,
@@ -239,7 +239,7 @@ def _density(
     codes, arguments, constant = _coded(positive)
     if sigma is None:
         codes, arguments = np.append(codes, FLAT_LOG), np.append(arguments, np.ones((1, 3)), axis=0)
-    own = CodedPriors(resolved, linear.residual)
+    own = coded_priors(resolved, linear.residual)
     residual_codes, residual_arguments, residual_constant = _coded(own.priors)
     first_angle = len(own.priors) - len(own.power)
     residual_arguments[first_angle:, 0] = own.power

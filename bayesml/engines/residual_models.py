@@ -1,5 +1,7 @@
 """From the residuals of a resolved model to classes of rows, priors of parameters, and back."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bayesml.design.designs import Design
@@ -99,12 +101,13 @@ def residual_priors_of(resolved: ResolvedSpec) -> list[tuple[str, Prior]]:
     return found
 
 
+@dataclass(frozen=True)
 class CodedPriors:
     """Priors of log sigma, where sigma has none itself, and of the residual parameters.
 
-    Attributes
+    Parameters
     ----------
-    priors : list of Prior or None
+    priors : tuple of Prior or None
         One for each place; None for angles, and for log sigma where sigma has the prior.
     power : array
         Of the angles, as `correlation_power`.
@@ -112,25 +115,29 @@ class CodedPriors:
         Of the Jacobians: log of the width between bounds.
     """
 
-    def __init__(self, resolved: ResolvedSpec, classes: ResidualClasses | None) -> None:
-        own = [prior for _, prior in residual_priors_of(resolved)]
-        self.priors: list[Prior | None] = list(own) if resolved.parts else [None, *own]
-        self.power = np.empty(0)
-        self.constant = 0.0
-        if classes is None:
-            return
-        kind = classes.residuals.kind
+    priors: tuple[Prior | None, ...]
+    power: np.ndarray
+    constant: float
+
+
+def coded_priors(resolved: ResolvedSpec, classes: ResidualClasses | None) -> CodedPriors:
+    """Return the priors of a model's residual parameters, as the density reads them."""
+    own = [prior for _, prior in residual_priors_of(resolved)]
+    priors: list[Prior | None] = list(own) if resolved.parts else [None, *own]
+    power, constant = np.empty(0), 0.0
+    kind = np.empty(0) if classes is None else classes.residuals.kind
+    if classes is not None and (kind == ANGLE).any():
+        assert resolved.residual is not None
         size = int(classes.residuals.seen.shape[1])
-        if (kind == ANGLE).any():
-            assert resolved.residual is not None
-            eta = resolved.residual.prior.values[0]
-            self.power = np.array(
-                [eta + (size - 2 - j) / 2 for i in range(size) for j in range(i)], dtype=float
-            )
-            self.priors += [None] * len(self.power)
-        if (kind == BOUNDED).any():
-            low, high = classes.residuals.bounds
-            self.constant = float(np.log(high - low))
+        eta = resolved.residual.prior.values[0]
+        power = np.array(
+            [eta + (size - 2 - j) / 2 for i in range(size) for j in range(i)], dtype=float
+        )
+        priors += [None] * len(power)
+    if classes is not None and (kind == BOUNDED).any():
+        low, high = classes.residuals.bounds
+        constant = float(np.log(high - low))
+    return CodedPriors(tuple(priors), power, constant)
 
 
 def named_residuals(
