@@ -122,7 +122,13 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         offset,
         rows,
         tuple(note for note in notes if note),
-        tuple(main_reliabilities(*stand_in, [part.predictors for part in varying])),
+        tuple(
+            main_reliabilities(
+                *stand_in,
+                [part.predictors for part in varying],
+                [part.kinds for part in varying],
+            )
+        ),
         residual,
         outcomes,
         parts,

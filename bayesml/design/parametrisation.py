@@ -8,7 +8,7 @@ Roberts & Skold 2007, doi:10.1214/088342307000000014).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,10 +36,13 @@ class Reliability:
         Rough SD of each term on the link scale; not an estimate to report.
     by_unit : array, shape (units, terms)
         Information / (information + 1 / variance) of each effect, between 0 and 1.
+    kind : array of int, shape (units,), or None
+        Number of each unit's kind, where kinds have SDs of their own.
     """
 
     sd: np.ndarray
     by_unit: np.ndarray
+    kind: np.ndarray | None = None
 
     @property
     def mean(self) -> np.ndarray:
@@ -50,11 +53,18 @@ class Reliability:
     def evidence(self) -> float:
         """Roughly, by how much the first term's SD raises the log-likelihood above an SD of 0.
 
-        With x = information times variance of a unit, the sum of (x - log(1 + x)) / 2.
+        With x = information times variance of a unit, the sum of (x - log(1 + x)) / 2; the least
+        of it where there are several kinds of units.
         """
+        return float(self._evidence.min())
+
+    @property
+    def _evidence(self) -> np.ndarray:
+        """The evidence of each kind of units."""
         share = np.clip(self.by_unit[:, 0], 0.0, 1 - 1e-9)
         x = share / (1 - share)
-        return float(np.sum(x - np.log1p(x)) / 2)
+        kind = np.zeros(len(x), dtype=int) if self.kind is None else self.kind
+        return np.bincount(kind, (x - np.log1p(x)) / 2)
 
     @property
     def grades(self) -> np.ndarray:
@@ -62,7 +72,9 @@ class Reliability:
 
         The reliability of the unit, less where the SD may be 0 and centred effects have a funnel.
         """
-        return self.by_unit[:, :1] * self.evidence / (self.evidence + SETTLED)
+        kind = np.zeros(len(self.by_unit), dtype=int) if self.kind is None else self.kind
+        evidence = self._evidence[kind][:, None]
+        return self.by_unit[:, :1] * evidence / (evidence + SETTLED)
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class Form:
 def unsettled(results: Sequence[Reliability]) -> bool:
     """Return whether some SD may well be 0, which chains explore slowly."""
     return any(
-        Reliability(result.sd, result.by_unit[:, [term]]).evidence < 2 * SETTLED
+        replace(result, by_unit=result.by_unit[:, [term]]).evidence < 2 * SETTLED
         for result in results
         for term in range(result.by_unit.shape[1])
     )

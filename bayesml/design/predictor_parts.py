@@ -17,6 +17,7 @@ from bayesml.design.parametrisation import (
     chosen_form,
     reliabilities,
 )
+from bayesml.design.unit_kinds import UnitKinds, terms_by_kind
 from bayesml.design.units import Units
 from bayesml.design.working_responses import Working
 from bayesml.errors import SpecError, quoted
@@ -70,6 +71,7 @@ def main_reliabilities(
     predictors: np.ndarray,
     groupings: Sequence[tuple[Units, np.ndarray]],
     of_terms: Sequence[tuple[str, ...]],
+    of_kinds: Sequence[UnitKinds | None],
 ) -> list[Reliability]:
     """Return the reliability of each grouping; of terms of other predictors nothing is known.
 
@@ -81,6 +83,8 @@ def main_reliabilities(
     groupings : sequence of (Units, array of shape (rows, terms))
     of_terms : sequence of tuple of str
         Linear predictor of each term of each grouping, empty for the main one.
+    of_kinds : sequence of UnitKinds or None
+        The kinds of each grouping's units: every kind has SDs of its own.
 
     Returns
     -------
@@ -93,20 +97,30 @@ def main_reliabilities(
             working,
             predictors,
             [
-                (units, terms[:, main])
-                for (units, terms), main in zip(groupings, chosen, strict=True)
+                (units, _terms_of_kinds(units, terms[:, main], kinds))
+                for (units, terms), main, kinds in zip(groupings, chosen, of_kinds, strict=True)
                 if main.any()
             ],
         )
     )
     found = []
-    for (units, _), main in zip(groupings, chosen, strict=True):
+    for (units, _), main, kinds in zip(groupings, chosen, of_kinds, strict=True):
         sd, by_unit = np.zeros(len(main)), np.zeros((len(units.labels), len(main)))
         if main.any():
             result = next(known)
-            sd[main], by_unit[:, main] = result.sd, result.by_unit
-        found.append(Reliability(sd, by_unit))
+            own = result.by_unit.reshape(len(units.labels), -1, int(main.sum()))
+            number = np.zeros(len(own), dtype=int) if kinds is None else kinds.of_unit
+            by_unit[:, main] = own[np.arange(len(own)), number]
+            sd[main] = result.sd.reshape(own.shape[1:]).mean(axis=0)
+        found.append(Reliability(sd, by_unit, None if kinds is None else kinds.of_unit))
     return found
+
+
+def _terms_of_kinds(units: Units, terms: np.ndarray, kinds: UnitKinds | None) -> np.ndarray:
+    """Return Z with a column for each kind of units and term, shape (rows, SDs)."""
+    if kinds is None:
+        return terms
+    return terms_by_kind(terms, kinds.of_unit[units.index], len(kinds.labels))
 
 
 def form_of_student_effects(result: Reliability, predictors: Sequence[str]) -> Form:

@@ -45,6 +45,22 @@ def correlations_by_kind(fit: Fit, grouping: GroupingFacts) -> np.ndarray | None
     return blocks
 
 
+def covariance_of_kind(
+    fit: Fit, grouping: GroupingFacts, kind: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return SDs and correlations of the terms, of one kind of units where there are several.
+
+    Returns
+    -------
+    array, shape (chains, draws, terms), and array, shape (chains, draws, terms, terms), or None
+    """
+    sd, corr = sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
+    if kind is None:
+        return sd, corr
+    own = slice(kind * len(grouping.terms), (kind + 1) * len(grouping.terms))
+    return sd[..., own], None if corr is None else corr[..., own, own]
+
+
 def factors_by_kind(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
     """Return L with L L' = Sigma of every draw, shape (chains x draws, SDs, SDs)."""
     sd, corr = sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)

@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, coefficient_draws
+from bayesml.posterior.share_cases import ShareCase
 from bayesml.posterior.variance_shares import covariance_draws, parameter_draws_of
 from bayesml.quantities.cluster_measures import shares_of_rows
 from bayesml.quantities.explained_variance import (
@@ -269,7 +270,7 @@ def _covariance(centred: np.ndarray) -> np.ndarray:
 def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:
     """Return the level-1 variance on the scale of the linear predictor, shape (draws,)."""
     family, spec = fit.spec.family_record, fit.spec
-    own = parameter_draws_of(fit, outcome=rows.outcome_number)
+    own = parameter_draws_of(fit, case=ShareCase(rows.outcome_number))
     draws = {name: values.reshape(-1) for name, values in own.items()}
     sizes = fit.posterior.sizes
     number = sizes["chain"] * sizes["draw"]

@@ -8,11 +8,11 @@ import pandas as pd
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
 from bayesml.posterior.evaluation_point import evaluation_point
+from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
     MEAN,
     WHOLE,
-    At,
     between_variances,
     named_groupings,
 )

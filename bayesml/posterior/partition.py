@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.residual_fits import require_independent_residuals
+from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
-    At,
     named_groupings,
     require_whole_units,
     variance_shares,
@@ -64,13 +64,14 @@ def vpc(
     -------
     DataFrame or DataArray
         Rows by `grouping`, ``residual`` (level 1) last, with `mean`, `median`, `sd`, `lower`,
-        `upper`. Several outcomes have a partition each, named in the column `outcome`. With
-        multiple membership there are two partitions, told apart by the column
-        `membership`: ``whole`` is a row that belongs to one unit only, ``mean over rows`` has the
-        mean sum of squared weights of the table. Ordinal outcomes on the response scale have one
-        partition per `cutpoint`. Attributes: `prob`, `interval`, `scale`, and `at`, the value of
-        every covariate that the shares depend on. The DataArray has the dims chain, draw,
-        (membership,) (cutpoint,) grouping.
+        `upper`. Several outcomes have a partition each, named in the column `outcome`, as have
+        several kinds of units (`by=`), in a column of the name of theirs: the kind is the value
+        of that covariate, and ``at={"sector": "State"}`` leaves one of them. With multiple
+        membership there are two partitions, told apart by the column `membership`: ``whole`` is a
+        row that belongs to one unit only, ``mean over rows`` has the mean sum of squared weights
+        of the table. Ordinal outcomes on the response scale have one partition per `cutpoint`.
+        Attributes: `prob`, `interval`, `scale`, and `at`, the value of every covariate that the
+        shares depend on. The DataArray has the dims chain, draw, the cases, grouping.
 
     Raises
     ------

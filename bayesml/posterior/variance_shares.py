@@ -9,12 +9,13 @@ import numpy as np
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.effect_distributions import (
     correlations_by_kind,
+    covariance_of_kind,
     require_normal_effects,
-    require_one_covariance,
     sds_by_kind,
 )
 from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
 from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.share_cases import At, ShareCase, at_of_case, share_cases
 from bayesml.quantities.partition import (
     HERMITE_TERMS,
     NODES,
@@ -28,10 +29,11 @@ from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.links import LINKS
 
-At = Mapping[str, object]
-
 WHOLE, MEAN = "whole", "mean over rows"
 SCALES = ("latent", "response")
+# The only case of a fit of one outcome whose units are all of one kind.
+ONLY = ShareCase()
+_FIELDS = fields(VariancePartition)
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Shares:
     partition : VariancePartition
         Arrays of shape (chains, draws, ...), one axis per case, and groupings where it has them.
     cases : mapping of str to tuple of str
-        ``membership`` where the model has multiple membership, ``cutpoint`` for ordered outcomes
-        on the response scale.
+        Outcomes and kinds of units, ``membership`` where the model has multiple membership,
+        ``cutpoint`` for ordered outcomes on the response scale.
     interacting : bool
         Whether crossed groupings have a share that they have only together.
     attrs : mapping
@@ -86,7 +88,6 @@ def variance_shares(
     facts = fit.facts
     if not facts.main_groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
-    require_one_covariance(fit, "A share of the variance", "bml.variance_components(fit)")
     family = fit.spec.family_record
     spread = family.level1 and any(i.student and i.places(family.level1) for i in facts.groupings)
     # All of these average a curve over effects, or need the mean of the exponential of one.
@@ -95,24 +96,35 @@ def variance_shares(
         require_normal_effects(
             fit, "A share of the variance of this outcome", "bml.variance_components(fit)"
         )
-    if not facts.outcomes:
-        return _shares(fit, at, scale, memberships, None)
-    found = [_shares(fit, at, scale, memberships, number) for number in range(len(facts.outcomes))]
+    cases, dims = share_cases(fit, at)
+    found = [
+        _shares(fit, at_of_case(fit, at, case) if case.kinds else at, scale, memberships, case)
+        for case in cases
+    ]
+    if not dims:
+        return found[0]
+    sizes = [len(labels) for labels in dims.values()]
     partition = VariancePartition(
-        *(
-            np.stack([getattr(item.partition, field.name) for item in found], axis=2)
-            for field in fields(VariancePartition)
-        )
+        *(_of_cases([getattr(item.partition, f.name) for item in found], sizes) for f in _FIELDS)
     )
-    cases = {facts.outcome_dim: facts.outcomes, **found[0].cases}
-    return Shares(partition, cases, found[0].interacting, found[0].attrs)
+    points = dict(found[0].attrs["at"])
+    for column in cases[0].kinds:
+        points.pop(column, None)
+    attrs = {**found[0].attrs, "at": points}
+    return Shares(partition, {**dims, **found[0].cases}, found[0].interacting, attrs)
+
+
+def _of_cases(values: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+    """Return arrays of shape (chains, draws, ...) as one: behind the draws an axis of each size."""
+    stacked = np.stack(values, axis=2)
+    return stacked.reshape(*stacked.shape[:2], *sizes, *stacked.shape[3:])
 
 
 def _shares(
-    fit: Fit, at: At | None, scale: str, memberships: Sequence[str], outcome: int | None
+    fit: Fit, at: At | None, scale: str, memberships: Sequence[str], case: ShareCase
 ) -> Shares:
-    """Return the partition of one outcome's variance, that of the only one where it is None."""
-    facts, spec = fit.facts, fit.spec
+    """Return the partition of the variance of one case."""
+    facts, spec, outcome = fit.facts, fit.spec, case.outcome
     groupings = facts.main_groupings
     family, link = spec.family_record, spec.link_record
     record = residual_record(spec)
@@ -132,7 +144,7 @@ def _shares(
     point = evaluation_point(
         fit, at, fixed=counts or on_response, outcome=outcome, parts=bool(facts.parts)
     )
-    between = between_variances(fit, point)
+    between = between_variances(fit, point, case)
     containing = np.array(
         [[outer.name in inner.within for outer in groupings] for inner in groupings]
     )
@@ -159,7 +171,7 @@ def _shares(
                 between,
                 eta,
                 containing,
-                *_variance_of_mean(fit, point, "membership" in cases, outcome),
+                *_variance_of_mean(fit, point, "membership" in cases, case),
             )
         else:
             if "cutpoints" in fit.posterior:
@@ -171,7 +183,7 @@ def _shares(
                 between = np.broadcast_to(
                     between[..., None, :], (*between.shape[:-1], values.shape[-1], len(containing))
                 )
-            parameters = parameter_draws_of(fit, point, outcome)
+            parameters = parameter_draws_of(fit, point, case)
             dispersion = _dispersion(fit, parameters, between.ndim - 1)
             found = binary_partition(between, eta, containing, link.inverse, dispersion)
             attrs["computed_by"] = (
@@ -183,7 +195,7 @@ def _shares(
     elif latent:
         found = linear_partition(between, float(spec.latent_variance or 0), containing)
     elif family.level1:
-        parameters = parameter_draws_of(fit, point, outcome)
+        parameters = parameter_draws_of(fit, point, case)
         level1 = family.variance(np.zeros(between.shape[:2]), parameters, np.ones(1))
         if modelled:
             attrs["level1"] = (
@@ -214,7 +226,7 @@ def _dispersion(fit: Fit, parameters: Mapping[str, np.ndarray], axes: int) -> np
 
 
 def parameter_draws_of(
-    fit: Fit, point: EvaluationPoint | None = None, outcome: int | None = None
+    fit: Fit, point: EvaluationPoint | None = None, case: ShareCase = ONLY
 ) -> dict[str, np.ndarray]:
     """Return the draws of the likelihood's parameters that are numbers, shape (chains, draws).
 
@@ -225,12 +237,12 @@ def parameter_draws_of(
         Where parameters with a formula of their own stand; they are left out without it. The
         level-1 SD is then the root of the mean of its square over the units, exp(eta + v) with
         log sigma = eta + N(0, v); effects on other parameters are 0.
-    outcome : int or None
-        Number of the outcome, where there are several.
+    case : ShareCase
+        The outcome, where there are several, and the kinds of units.
     """
-    if outcome is not None:
+    if case.outcome is not None:
         return {
-            item.name: _values(fit, item.name)[..., outcome]
+            item.name: _values(fit, item.name)[..., case.outcome]
             for item in fit.spec.family_record.parameters
         }
     found = {
@@ -247,20 +259,21 @@ def parameter_draws_of(
             eta += _values(fit, f"beta_{name}") @ point.parts[name]
         for item in fit.facts.groupings:
             if name == fit.spec.family_record.level1 and item.places(name):
-                eta += varying_variance(*_sd_and_corr(fit, item), point.part_terms[name][item.name])
+                own = covariance_of_kind(fit, item, case.kind_of(item))
+                eta += varying_variance(*own, point.part_terms[name][item.name])
         found[name] = LINKS[part.link].inverse(eta)
     return found
 
 
 def _variance_of_mean(
-    fit: Fit, point: EvaluationPoint, extended: bool, outcome: int | None
+    fit: Fit, point: EvaluationPoint, extended: bool, case: ShareCase
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return a and b of the variance a m + b m^2 of an outcome, and its mean over m.
 
     All families with log link have such a variance: two values of m give a and b.
     """
     family = fit.spec.family_record
-    draws = parameter_draws_of(fit, point, outcome)
+    draws = parameter_draws_of(fit, point, case)
     if extended:
         draws = {name: values[..., None] for name, values in draws.items()}
     require_finite_variance(fit)
@@ -281,7 +294,7 @@ def require_finite_variance(fit: Fit) -> None:
         return
     numbers: list[int | None] = [*range(len(fit.facts.outcomes))] or [None]
     ones = [
-        family.variance(np.array(1.0), parameter_draws_of(fit, outcome=number), np.ones(1))
+        family.variance(np.array(1.0), parameter_draws_of(fit, case=ShareCase(number)), np.ones(1))
         for number in numbers
     ]
     infinite = float(np.mean(np.isinf(ones).any(axis=0)))
@@ -333,11 +346,13 @@ def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]
     return tuple(item for item in groupings if grouping in (None, item.name))
 
 
-def between_variances(fit: Fit, point: EvaluationPoint) -> np.ndarray:
+def between_variances(fit: Fit, point: EvaluationPoint, case: ShareCase = ONLY) -> np.ndarray:
     """Return z' Sigma z of every grouping that has main terms, shape (chains, draws, groupings)."""
     return np.stack(
         [
-            varying_variance(*_sd_and_corr(fit, item), point.terms[item.name])
+            varying_variance(
+                *covariance_of_kind(fit, item, case.kind_of(item)), point.terms[item.name]
+            )
             for item in fit.facts.main_groupings
         ],
         axis=-1,
@@ -350,14 +365,10 @@ def _values(fit: Fit, name: str) -> np.ndarray:
 
 def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
     """Return Sigma of one grouping's terms, shape (chains, draws, terms, terms)."""
-    sd, corr = _sd_and_corr(fit, grouping)
+    sd, corr = sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
     if corr is None:
         corr = np.eye(sd.shape[-1])
     return sd[..., :, None] * corr * sd[..., None, :]
-
-
-def _sd_and_corr(fit: Fit, grouping: GroupingFacts) -> tuple[np.ndarray, np.ndarray | None]:
-    return sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
 
 
 def mean_predictor(fit: Fit, point: EvaluationPoint) -> np.ndarray:

@@ -121,10 +121,12 @@ def key_numbers(fit: Fit, prob: float) -> tuple[KeyNumber, ...]:
     ]
     shares = _shares(fit, prob, vpc)
     if isinstance(shares, pd.DataFrame) and facts.groupings:
-        row = shares.reset_index().iloc[0]
+        row = shares.reset_index(drop=True).iloc[0]
+        # Several outcomes or kinds of units have a partition each: the first one's is shown.
+        case = [str(row[name]) for name in shares.columns[1 : shares.columns.get_loc("mean")]]
         numbers.append(
             KeyNumber(
-                f"VPC of {row['grouping']}",
+                f"VPC of {row['grouping']}{' (' + ', '.join(case) + ')' if case else ''}",
                 number_text(float(row["mean"]), 2),
                 f"{share_text(prob)}: {interval_text(float(row['lower']), float(row['upper']), 2)}",
             )

@@ -1,6 +1,7 @@
 """What centred effects are sampled around, and how centred each unit is."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesml as bml
@@ -75,3 +76,18 @@ def test_the_crude_fit_is_near_reml() -> None:
     model = bml.two_level(exam, "normexam ~ standLRT", group="school", slopes=["standLRT"])
     # lme4 (REML): 0.3035 and 0.1223.
     np.testing.assert_allclose(model.design.reliabilities[0].sd, [0.3035, 0.1223], rtol=0.2)
+
+
+def test_kinds_of_units_are_judged_apart() -> None:
+    rng = np.random.default_rng(3)
+    unit = np.repeat(np.arange(60), 8)
+    kind = np.where(np.arange(60) % 2 == 0, "p", "q")
+    effects = np.where(kind == "p", 2.0, 0.0) * rng.normal(size=60)
+    table = pd.DataFrame(
+        {"y": effects[unit] + rng.normal(size=480), "unit": unit, "kind": kind[unit]}
+    )
+    model = bml.two_level(table, "y ~ 1", group="unit", by={"unit": "kind"})
+    grades = model.data["grade_unit"][:, 0]
+    # The variances are 4 and about 0 beside 1 / 8 of a mean of eight rows.
+    assert grades[kind == "p"].min() > 0.9
+    assert grades[kind == "q"].max() < 0.1
