@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bayesml.design.joint_occasions import note_of_pairs
 from bayesml.design.matrices import column_levels
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.design.units import Units, row_units, unit_label
 from bayesml.errors import SpecError, TableError, listed, quoted
 from bayesml.specs.groupings import Grouping
+from bayesml.specs.outcome_terms import ROW
 from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS
 from bayesml.specs.residual_structures import SATURATED, Residual
 
@@ -107,6 +109,11 @@ def residual_rows(
     record = RESIDUAL_CORRELATIONS[residual.structure]
     units = row_units(Grouping("residual", columns=residual.unit), frame, positions)
     shown = listed(residual.unit)
+    if units.rows_per_unit.max() < 2 and residual.unit == (ROW,):
+        raise TableError(
+            "No row has two of the outcomes, so there is no correlation of their residuals to "
+            "learn. Use residual_correlation=False; effects that vary over units stay correlated."
+        )
     if units.rows_per_unit.max() < 2:
         raise TableError(
             f"Every unit of {shown} has one row, so residual={quoted(residual.text)} has no "
@@ -130,6 +137,7 @@ def residual_rows(
         )
         place = codes.astype(float)
         _check_occasions(residual, occasions)
+        notes.append(note_of_pairs(residual, units.index, codes, occasions))
     else:
         place = numeric_column(frame, residual.time, "The time")
         _check_times(residual, place, positions)
@@ -140,7 +148,7 @@ def residual_rows(
                 f"The rows of a unit of {shown} are not in the order of {quoted(residual.time)}; "
                 "the residuals were taken in that order."
             )
-    rows = ResidualRows(residual, units, place, occasions, tuple(notes))
+    rows = ResidualRows(residual, units, place, occasions, tuple(note for note in notes if note))
     if residual.structure == "continuous_ar":
         _check_scale_of_time(rows)
     return rows
