@@ -34,6 +34,8 @@ _MODULE_OF = {
     "multivariate": "bayesml.records.outcome_builders",
     "dyadic": "bayesml.records.outcome_builders",
     "with_partners": "bayesml.records.outcome_builders",
+    "social_relations": "bayesml.records.social_builders",
+    "with_dyads": "bayesml.records.social_builders",
     "twins": "bayesml.records.twin_builders",
     "with_relatedness": "bayesml.records.twin_builders",
     "model": "bayesml.records.builders",
@@ -54,6 +56,7 @@ _MODULE_OF = {
     "vpc": "bayesml.posterior.partition",
     "icc": "bayesml.posterior.partition",
     "heritability": "bayesml.posterior.twin_shares",
+    "social_relations_shares": "bayesml.posterior.relation_shares",
     "median_odds_ratio": "bayesml.posterior.median_ratios",
     "median_rate_ratio": "bayesml.posterior.median_ratios",
     "median_hazard_ratio": "bayesml.posterior.hazard_ratios",
@@ -149,6 +152,9 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.posterior.predictive_checks import posterior_checks as posterior_checks
     from bayesml.posterior.prior_sensitivity import sensitivity as sensitivity
     from bayesml.posterior.rankings import ranks as ranks
+    from bayesml.posterior.relation_shares import (
+        social_relations_shares as social_relations_shares,
+    )
     from bayesml.posterior.reml_comparison import compare_reml as compare_reml
     from bayesml.posterior.residual_draws import residuals as residuals
     from bayesml.posterior.shrinkage_estimates import shrinkage as shrinkage
@@ -175,6 +181,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from bayesml.records.outcome_builders import dyadic as dyadic
     from bayesml.records.outcome_builders import multivariate as multivariate
     from bayesml.records.outcome_builders import with_partners as with_partners
+    from bayesml.records.social_builders import social_relations as social_relations
+    from bayesml.records.social_builders import with_dyads as with_dyads
     from bayesml.records.twin_builders import twins as twins
     from bayesml.records.twin_builders import with_relatedness as with_relatedness
     from bayesml.reporting.check_plots import outcome_plot as outcome_plot

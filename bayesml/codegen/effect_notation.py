@@ -81,7 +81,8 @@ class EffectNotation:
         for feed in self.grouping.feeds:
             for place in range(feed.start, feed.stop) if feed.predictor == predictor else ():
                 label = self.grouping.terms[place].removeprefix(f"{predictor}:")
-                own = "" if label == "Intercept" else rf"\,{latex_text(label)}_{{i}}"
+                row = rf"i,{self.index}" if self.grouping.by_member else "i"
+                own = "" if label == "Intercept" else rf"\,{latex_text(label)}_{{{row}}}"
                 summands.append(self.effect(self.numbers[place], index) + own)
         if not summands:
             return []

@@ -220,6 +220,8 @@ def _grouping_words(grouping: ResolvedGrouping) -> str:
     words = [f"{plain(grouping.name)}: {terms} {'vary' if len(grouping.terms) > 1 else 'varies'}"]
     if grouping.multiple:
         words.append("multiple membership")
+    if grouping.by_member:
+        words.append("members have values of their own")
     if grouping.kinds:
         words.append(f"SDs by {plain(grouping.by)}")
     if grouping.student:

@@ -63,7 +63,7 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
             data[f"weight_{name}"] = np.array(part.units.weights)
         for feed in grouping.feeds:
             if not feed.constant:
-                data[f"terms_{name}{feed.suffix}"] = part.terms[:, feed.start : feed.stop]
+                data[f"terms_{name}{feed.suffix}"] = part.terms[..., feed.start : feed.stop]
     for item in resolved.parts:
         data |= _part_data(item, design.parts[item.parameter].values)
     if design.residual is not None:

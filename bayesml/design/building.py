@@ -19,6 +19,7 @@ from bayesml.design.columns_used import columns_used
 from bayesml.design.design_centres import with_constant
 from bayesml.design.designs import Design, VaryingPart
 from bayesml.design.matrices import build_matrix, without_intercept
+from bayesml.design.member_terms import all_slots, used_terms, varying_values
 from bayesml.design.offsets import offset_of_rows
 from bayesml.design.outcome_priors import even_response, outcome_scales
 from bayesml.design.predictor_parts import (
@@ -38,6 +39,7 @@ from bayesml.design.units import find_units
 from bayesml.design.working_responses import working_response
 from bayesml.errors import quoted
 from bayesml.specs.groupings import Grouping
+from bayesml.specs.member_terms import has_member_terms
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.resolved import part_label
 
@@ -100,7 +102,9 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         *(
             note
             for part in varying
-            for note in far_from_zero(part.grouping.name, part.labels, part.blocks, part.terms)
+            for note in far_from_zero(
+                part.grouping.name, part.labels, part.blocks, all_slots(part.terms)
+            )
         ),
     ]
     offset = offset_of_rows(spec, frame, positions)
@@ -145,16 +149,20 @@ def _varying_part(
     units = find_units(grouping, frame, positions)
     where = f"the grouping {quoted(grouping.name)}"
     matrices = tuple(
-        build_matrix(text, frame, baseline, where, positions, outcome) for text in grouping.terms
+        build_matrix(text, frame, baseline, where, positions, outcome, grouping.members)
+        for text in grouping.terms
     )
     own = [label for matrix in matrices for label in matrix.labels]
     values = np.concatenate([matrix.values for matrix in matrices], axis=1)
+    if has_member_terms(grouping):
+        values = varying_values(matrices, frame)
     sizes = tuple(len(matrix.labels) for matrix in matrices)
     of_entries = grouping.predictors or ("",) * len(matrices)
     predictors = tuple(np.repeat(np.array(of_entries, dtype=object), sizes))
     for predictor in dict.fromkeys(of_entries):
         chosen = [place for place, name in enumerate(predictors) if name == predictor]
-        check_varying_terms(grouping, [own[place] for place in chosen], values[:, chosen])
+        entries = used_terms(values, units.weights)
+        check_varying_terms(grouping, [own[place] for place in chosen], entries[:, chosen])
     labels = tuple(map(part_label, predictors, own))
     check_labels(grouping, labels)
     blocks = sizes if grouping.correlated else (1,) * len(labels)

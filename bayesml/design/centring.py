@@ -14,6 +14,8 @@ from bayesml.design.units import Units
 
 # Relative size of what may vary within a unit before a column no longer counts as constant there.
 TOLERANCE = 1e-9
+# Weights that are shares are written with two digits.
+UNEVEN = 0.05
 # Below this mean reliability the effects hardly tie up a coefficient.
 WEAK = 0.25
 
@@ -71,12 +73,17 @@ def _assign(x: np.ndarray, units: Units, terms: np.ndarray, weights: np.ndarray)
     count = weights.shape[1]
     if not count:
         return False
+    if terms.ndim == 3:
+        return False
     if units.weights is not None:
-        # A row's weights sum to 1, so a multiple of a term itself can move into the units.
+        # Where all rows' weights sum to the same, a multiple of a term can move into the units.
+        sums = units.weights.sum(axis=1)
+        if np.ptp(sums) > UNEVEN:
+            return False
         for term in range(count):
             ratio = float(x @ terms[:, term]) / float(terms[:, term] @ terms[:, term])
             if _vanishes(x - terms[:, term] * ratio, x):
-                weights[:, term] = ratio
+                weights[:, term] = ratio / float(np.median(sums))
                 return True
         return False
     z = terms[:, :count]

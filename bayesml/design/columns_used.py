@@ -26,7 +26,7 @@ def columns_used(spec: ModelSpec) -> dict[str, str]:
     for name in spec.residual.unit if spec.residual is not None else ():
         columns.setdefault(name, "grouping")
     for grouping in spec.every_grouping:
-        weights = () if grouping.weights == "equal" else grouping.weights
+        weights = grouping.weight_columns
         kinds = () if grouping.by is None else (grouping.by,)
         for name in (*grouping.columns, *grouping.members, *weights, *kinds):
             columns.setdefault(name, "grouping")

@@ -27,8 +27,8 @@ class VaryingPart:
     grouping : Grouping
     units : Units
         Units and membership of the rows.
-    terms : array, shape (rows, terms)
-        Z: the terms that vary, on the user's scale.
+    terms : array, shape (rows, terms), or (rows, slots, terms)
+        Z: the terms that vary, on the user's scale; by slot where members have terms of their own.
     labels : tuple of str
         Labels of the terms.
     blocks : tuple of int

@@ -12,36 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.codings import Coding
 from bayesml.design.columns import LARGEST
 from bayesml.design.expressions import ELEMENTWISE, PARALLEL
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import FormulaError, SpecError, TableError, listed, quoted
 from bayesml.specs.formulas import parse_terms
+from bayesml.specs.member_terms import (
+    member_calls,
+    member_label,
+    member_value,
+    place_of_call,
+)
 from bayesml.specs.parsing import name_text, unparse
 from bayesml.specs.syntax import Binary, Call, Name, Node, Unary, column_names
-
-
-@dataclass(frozen=True)
-class Coding:
-    """How one variable of the formula enters the matrix.
-
-    Parameters
-    ----------
-    column : str
-        Column of the table.
-    label : str
-        Its text in coefficient labels: the column, or ``C(column)``.
-    levels : tuple
-        Levels of a categorical variable, the baseline first; empty for a number.
-    outcomes : bool
-        Whether the levels are the outcomes that coefficients belong to: their labels then begin
-        with the level, ``"written:Intercept"``.
-    """
-
-    column: str
-    label: str
-    levels: tuple[Any, ...] = ()
-    outcomes: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +48,8 @@ class Matrix:
     codings: tuple[Coding, ...]
     spec: Any
 
-    def replay(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the same columns for other rows.
+    def replay(self, frame: pd.DataFrame, slot: int = 0) -> np.ndarray:
+        """Return the same columns for other rows, or for another slot of a multiple membership.
 
         Raises
         ------
@@ -73,7 +57,7 @@ class Matrix:
             A level was not seen before, or a value lies where a spline is not defined.
         """
         coded = pd.DataFrame(
-            {f"v{i}": _coded_column(frame, coding) for i, coding in enumerate(self.codings)},
+            {f"v{i}": _coded_column(frame, item, slot) for i, item in enumerate(self.codings)},
             index=frame.index,
         )
         try:
@@ -127,6 +111,7 @@ def build_matrix(
     where: str,
     positions: np.ndarray | None = None,
     outcome: str = "",
+    members: Sequence[str] = (),
 ) -> Matrix:
     """Return the model matrix of a right-hand side.
 
@@ -144,6 +129,8 @@ def build_matrix(
         Positions of the rows in the user's table, for messages; None where they are the same.
     outcome : str
         Column of the outcomes that coefficients belong to, empty where there is one outcome.
+    members : sequence of str
+        Member columns of a multiple membership; the matrix is that of the first.
 
     Returns
     -------
@@ -157,6 +144,9 @@ def build_matrix(
     """
     tree = parse_terms(terms)
     codings: dict[str, Coding] = {}
+    for call in member_calls(tree):
+        label = member_label(call, members)
+        codings[label] = Coding(label, label, members=tuple(map(unparse, call.arguments)))
     renamed = _rename(tree, frame, baseline, codings)
     if outcome in codings:
         codings[outcome] = replace(codings[outcome], outcomes=True)
@@ -253,6 +243,8 @@ def _rename(
             return variable(name, name, is_categorical(frame[name]))
         case Call("C", (Name(name),), ()):
             return variable(name, f"C({name})", True)
+        case Call("mmc", _, _):
+            return Name(f"v{place_of_call(node, [item.members for item in codings.values()])}")
         case Call("C", _, _):
             raise FormulaError(
                 f"{unparse(node)} is not allowed: C() takes one column. Set another baseline "
@@ -311,7 +303,12 @@ def _coding(
     return Coding(column, label, tuple(levels))
 
 
-def _coded_column(frame: pd.DataFrame, coding: Coding) -> Any:
+def _coded_column(frame: pd.DataFrame, coding: Coding, slot: int = 0) -> Any:
+    if coding.members:
+        value = member_value(coding.members[slot])
+        if isinstance(value, float):
+            return np.full(len(frame), value)
+        return numeric_column(frame, value, "The member's column")
     if not coding.levels:
         return numeric_column(frame, coding.column, "The predictor")
     codes = pd.Index(list(coding.levels), dtype=object).get_indexer(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesml.design.member_terms import slot_loads
 from bayesml.design.units import Units
 from bayesml.design.working_responses import Working, residual_spread
 
@@ -313,5 +314,5 @@ def _entries(units: Units, z: np.ndarray) -> _Entries:
     if units.weights is None:
         return _Entries(slice(None), units.index, z, len(units.labels), len(z))
     row, slot = np.nonzero(units.weights)
-    weighted = z[row] * units.weights[row, slot][:, None]
+    weighted = slot_loads(z, units.weights)[row, slot]
     return _Entries(row, units.index[row, slot], weighted, len(units.labels), len(z))

@@ -97,7 +97,7 @@ def main_reliabilities(
             working,
             predictors,
             [
-                (units, _terms_of_kinds(units, terms[:, main], kinds))
+                (units, _terms_of_kinds(units, terms[..., main], kinds))
                 for (units, terms), main, kinds in zip(groupings, chosen, of_kinds, strict=True)
                 if main.any()
             ],
@@ -283,12 +283,21 @@ def part_term_scales(
     ----------
     labels, predictors : sequence of str
         Label of each term, and the linear predictor that it enters.
-    terms : array, shape (rows, terms)
+    terms : array, shape (rows, terms) or (rows, slots, terms)
     spread : float
         s of the main linear predictor; that of others is `SPREAD`.
     """
-    return [
-        (SPREAD if predictor else spread)
-        / (1.0 if label == part_label(predictor, "Intercept") else float(np.std(column, ddof=1)))
-        for label, predictor, column in zip(labels, predictors, terms.T, strict=True)
+    sizes = [
+        1.0 if label == part_label(predictor, "Intercept") else _size_of_term(terms[..., place])
+        for place, (label, predictor) in enumerate(zip(labels, predictors, strict=True))
     ]
+    return [
+        (SPREAD if name else spread) / size for name, size in zip(predictors, sizes, strict=True)
+    ]
+
+
+def _size_of_term(values: np.ndarray) -> float:
+    """Return the SD of a term; of a number for every member, such as mmc(1, 0), the largest."""
+    if values.ndim == 2 and not np.ptp(values, axis=0).any():
+        return float(np.abs(values).max())
+    return float(np.std(values, ddof=1))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.expressions import evaluate
+from bayesml.design.member_terms import varying_values
 from bayesml.design.offsets import offset_of_rows
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.design.stored_designs import StoredDesign
@@ -26,7 +27,7 @@ class ReplayedTerms:
     ----------
     fixed : array, shape (rows, coefficients)
     varying : mapping of str to array, shape (rows, terms)
-        Z by grouping name.
+        Z by grouping name; of members' own terms of shape (rows, slots, terms).
     offset : array, shape (rows,)
         Known part of the linear predictor; 0 where there is none.
     trials : array of int, shape (rows,), or None
@@ -77,7 +78,7 @@ def replay_terms(
     return ReplayedTerms(
         stored.fixed.replay(frame),
         {
-            name: np.concatenate([matrix.replay(frame) for matrix in matrices], axis=1)
+            name: varying_values(matrices, frame)
             for name, matrices in stored.varying.items()
             if name in groupings
         },

@@ -174,6 +174,7 @@ def _resolve_groupings(
                 by="" if part.kinds is None else part.kinds.column,
                 kinds=kinds,
                 nu_prior=book.prior((f"nu_{name}",), "positive", NU_ABOVE_2) if student else None,
+                by_member=part.terms.ndim == 3,
             )
         )
     resolved = [

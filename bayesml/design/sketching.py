@@ -154,8 +154,7 @@ def _group_columns(grouping: Grouping, rng: np.random.Generator) -> dict[str, ob
     for slot, name in enumerate(grouping.members):
         # Neighbouring units in neighbouring slots: no row names a unit twice.
         columns[name] = 1001 + (first + slot) % (slots + _UNITS)
-    if grouping.weights != "equal":
-        columns |= {name: np.full(_ROWS, 1 / slots) for name in grouping.weights}
+    columns |= {name: np.full(_ROWS, 1 / slots) for name in grouping.weight_columns}
     return columns
 
 

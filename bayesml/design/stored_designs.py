@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.codings import Coding
 from bayesml.design.designs import Design
-from bayesml.design.matrices import Coding, Matrix, is_categorical
+from bayesml.design.matrices import Matrix, is_categorical
 from bayesml.design.rows import numeric_column
 from bayesml.design.units import Units, unit_label
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.groupings import Grouping
+from bayesml.specs.member_terms import place_of_call
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import unparse
 from bayesml.specs.syntax import Binary, Call, Name, Node, Unary
@@ -80,10 +82,11 @@ def design_text(design: Design) -> str:
     """
     frame = design.rows.frame
     numeric = dict.fromkeys(
-        coding.column
+        column
         for matrix in design_matrices(design)
         for coding in matrix.codings
-        if not is_categorical(frame[coding.column])
+        for column in coding.columns
+        if not is_categorical(frame[column])
     )
     ranges = {name: numeric_column(frame, name, "The predictor") for name in numeric}
     return json.dumps(
@@ -119,15 +122,15 @@ def predictor_columns(design: Design) -> dict[str, np.ndarray]:
     """
     frame = design.rows.frame
     found: dict[str, np.ndarray] = {}
-    for coding in (coding for matrix in design_matrices(design) for coding in matrix.codings):
-        if coding.column in found:
+    codings = [coding for matrix in design_matrices(design) for coding in matrix.codings]
+    for coding, name in ((item, name) for item in codings for name in item.columns):
+        if name in found:
             continue
-        column = frame[coding.column]
-        if is_categorical(column):
+        if is_categorical(frame[name]):
             levels = pd.Index(list(coding.levels), dtype=object)
-            found[coding.column] = levels.get_indexer(pd.Index(column.astype(object))).astype(int)
+            found[name] = levels.get_indexer(pd.Index(frame[name].astype(object))).astype(int)
         else:
-            found[coding.column] = numeric_column(frame, coding.column, "The predictor")
+            found[name] = numeric_column(frame, name, "The predictor")
     return found
 
 
@@ -148,7 +151,8 @@ def _matrix_entry(matrix: Matrix) -> dict[str, Any]:
                 item.column,
                 item.label,
                 [_plain_level(level) for level in item.levels],
-                *([True] if item.outcomes else []),
+                *([item.outcomes] if item.outcomes or item.members else []),
+                *([list(item.members)] if item.members else []),
             ]
             for item in matrix.codings
         ],
@@ -235,8 +239,8 @@ def _matrix(terms: str, entry: Mapping[str, Any]) -> Matrix:
     from formulaic.parser.types import Factor
 
     codings = tuple(
-        Coding(column, label, tuple(levels), *outcomes)
-        for column, label, levels, *outcomes in entry["codings"]
+        Coding(column, label, tuple(levels), *further[:1], *map(tuple, further[1:]))
+        for column, label, levels, *further in entry["codings"]
     )
     labels = tuple(entry["labels"])
     text = unparse(_coded(parse_terms(terms), codings)).replace("^", "**")
@@ -266,6 +270,8 @@ def _coded(node: Node, codings: Sequence[Coding]) -> Node:
             return Name(f"v{labels.index(name)}")
         case Call("C", (Name(name),), ()):
             return Name(f"v{labels.index(f'C({name})')}")
+        case Call("mmc", _, _):
+            return Name(f"v{place_of_call(node, [item.members for item in codings])}")
         case Call(function, arguments, named):
             return Call(
                 function,

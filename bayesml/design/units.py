@@ -184,6 +184,8 @@ def _weights(
         )
     if grouping.weights == "equal":
         return used / used.sum(axis=1, keepdims=True)
+    if grouping.weights == "whole":
+        return used.astype(float)
     columns = [numeric_column(frame, column, "The weight") for column in grouping.weights]
     weights = np.column_stack(columns)
     missing = np.isnan(weights)

@@ -54,7 +54,7 @@ class DrawKeeper:
         self.normals_per_draw = len(model.integrated) + self.columns
         self._internal = np.empty((draws, self.coefficients))
         self._effects = [
-            np.empty((draws, item.units, item.terms.shape[1])) for item in model.linear.groupings
+            np.empty((draws, item.units, item.size)) for item in model.linear.groupings
         ]
 
     def keep(self, start: int, coefficients: np.ndarray, effects: np.ndarray) -> None:

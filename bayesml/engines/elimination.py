@@ -155,7 +155,7 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
     """
     meetings = Meetings(groupings)
     order, number_eliminated = elimination_order(groupings, meetings)
-    sizes = np.array([item.terms.shape[1] for item in groupings], dtype=np.int64)
+    sizes = np.array([item.size for item in groupings], dtype=np.int64)
     counts = [groupings[g].units for g in order]
     first_unit = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     unit_group = np.repeat(np.array(order, dtype=np.int64), counts)
@@ -337,11 +337,10 @@ def _side_by_side(
 
 def _with_fixed(grouping: GroupingArrays, fixed: np.ndarray) -> np.ndarray:
     """Return Z'C of a grouping, one row per unit and term."""
-    units, terms = grouping.units, grouping.terms
-    out = np.zeros((units, terms.shape[1], fixed.shape[1]))
-    for index, weight in grouping.slots:
-        for a in range(terms.shape[1]):
-            z = terms[:, a] if weight is None else terms[:, a] * weight
+    units, terms = grouping.units, grouping.size
+    out = np.zeros((units, terms, fixed.shape[1]))
+    for index, z in grouping.slots:
+        for a in range(terms):
             for c in range(fixed.shape[1]):
-                out[:, a, c] += np.bincount(index, weights=z * fixed[:, c], minlength=units)
-    return out.reshape(units * terms.shape[1], fixed.shape[1])
+                out[:, a, c] += np.bincount(index, weights=z[:, a] * fixed[:, c], minlength=units)
+    return out.reshape(units * terms, fixed.shape[1])

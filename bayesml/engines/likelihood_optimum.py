@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 
+from bayesml.design.member_terms import all_slots
 from bayesml.engines import reduction_kernels
 from bayesml.engines.class_gradient_kernels import class_gradient
 from bayesml.engines.effect_kernels import scaled_effects
@@ -231,24 +232,25 @@ def _orthogonal(model: LinearModel) -> tuple[LinearModel, list[np.ndarray]]:
     """
     groupings, changes = [], []
     for item, blocks in zip(model.groupings, model.blocks, strict=True):
-        terms = np.empty_like(item.terms, dtype=float)
-        change = np.zeros((terms.shape[1],) * 2)
+        z = all_slots(item.terms)
+        terms = np.empty_like(z, dtype=float)
+        change = np.zeros((z.shape[1],) * 2)
         first = 0
         for size in blocks:
             block = slice(first, first + size)
             # Of unit mean square, so that the triangle has no tiny numbers beside huge ones.
-            scale = np.sqrt((item.terms[:, block] ** 2).mean(axis=0))
+            scale = np.sqrt((z[:, block] ** 2).mean(axis=0))
             scale = np.where(scale > 0, scale, 1.0)
-            basis, triangle = np.linalg.qr(item.terms[:, block] / scale)
+            basis, triangle = np.linalg.qr(z[:, block] / scale)
             if len(basis) >= size and (np.diag(triangle) != 0).all():
                 sign = np.sign(np.diag(triangle)) * len(basis) ** 0.5
                 terms[:, block] = basis * sign
                 change[block, block] = solve_triangular(triangle, np.diag(sign)) / scale[:, None]
             else:
-                terms[:, block] = item.terms[:, block]
+                terms[:, block] = z[:, block]
                 change[block, block] = np.eye(size)
             first += size
-        groupings.append(replace(item, terms=terms))
+        groupings.append(replace(item, terms=terms.reshape(item.terms.shape)))
         changes.append(change)
     return replace(model, groupings=tuple(groupings)), changes
 
@@ -280,7 +282,7 @@ def _optimum(
         factor = change @ (relative / scale[:, None])
         start += size**2
         spread = np.sqrt((factor**2).sum(axis=1))
-        used = spread * np.sqrt((model.groupings[g].terms ** 2).mean(axis=0)) > _ZERO
+        used = spread * np.sqrt((all_slots(model.groupings[g].terms) ** 2).mean(axis=0)) > _ZERO
         with np.errstate(invalid="ignore"):
             rows = factor / np.where(used, spread, np.nan)[:, None]
         correlations.append(np.clip(rows @ rows.T, -1.0, 1.0))

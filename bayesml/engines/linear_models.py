@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesml.design.member_terms import all_slots
 from bayesml.engines.elimination import Elimination, eliminate
 from bayesml.engines.meetings import GroupingArrays
 from bayesml.engines.residual_classes import ResidualClasses, eliminate_classes
@@ -45,7 +46,7 @@ class LinearModel:
     @property
     def sizes(self) -> list[int]:
         """Number of varying terms of each grouping."""
-        return [item.terms.shape[1] for item in self.groupings]
+        return [item.size for item in self.groupings]
 
     @property
     def block_first(self) -> np.ndarray:
@@ -141,7 +142,7 @@ def standardise(model: LinearModel) -> Standardised:
     scales: list[np.ndarray] = []
     groupings = []
     for item in model.groupings:
-        scales.append(_positive(np.sqrt((item.terms**2).mean(axis=0))))
+        scales.append(_positive(np.sqrt((all_slots(item.terms) ** 2).mean(axis=0))))
         groupings.append(replace(item, terms=item.terms / scales[-1]))
     return Standardised(
         fixed,

@@ -25,7 +25,7 @@ from bayesml.engines.linear_models import (
     standardise,
     variance_within,
 )
-from bayesml.engines.meetings import GroupingArrays
+from bayesml.engines.meetings import GroupingArrays, in_order
 from bayesml.engines.residual_classes import ALIKE, rows_apart
 from bayesml.engines.residual_models import (
     MOST_STRATA,
@@ -131,7 +131,11 @@ def linear_model(resolved: ResolvedSpec, design: Design) -> LinearModel:
         predictors=design.fixed.values,
         intercept=resolved.intercept,
         groupings=tuple(
-            GroupingArrays(len(part.units.labels), part.units.index, part.units.weights, part.terms)
+            in_order(
+                GroupingArrays(
+                    len(part.units.labels), part.units.index, part.units.weights, part.terms
+                )
+            )
             for part in design.varying
         ),
         blocks=tuple(part.blocks for part in design.varying),

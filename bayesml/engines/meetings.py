@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from bayesml.design.member_terms import slot_loads
+
 
 @dataclass(frozen=True)
 class GroupingArrays:
@@ -19,8 +21,8 @@ class GroupingArrays:
         Unit of each row, or of each slot.
     weights : array, shape (rows, slots), or None
         Weights of a multiple membership.
-    terms : array, shape (rows, terms)
-        Z.
+    terms : array, shape (rows, terms) or (rows, slots, terms)
+        Z; by slot where members have terms of their own.
     """
 
     units: int
@@ -29,11 +31,45 @@ class GroupingArrays:
     terms: np.ndarray
 
     @property
-    def slots(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Unit of each row with its weight, slot by slot."""
+    def size(self) -> int:
+        """Number of terms."""
+        return int(self.terms.shape[-1])
+
+    @property
+    def slots(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Unit of each row with its weight times Z, shape (rows, terms), slot by slot."""
         if self.weights is None:
-            return [(self.index, None)]
-        return [(self.index[:, s], self.weights[:, s]) for s in range(self.index.shape[1])]
+            return [(self.index, self.terms)]
+        loads = slot_loads(self.terms, self.weights)
+        return [(self.index[:, s], loads[:, s]) for s in range(self.index.shape[1])]
+
+    @property
+    def used(self) -> np.ndarray:
+        """Whether a slot names a unit, shape (rows, slots)."""
+        if self.weights is None:
+            return np.ones((len(self.index), 1), dtype=bool)
+        found: np.ndarray = self.weights != 0
+        return found
+
+
+def in_order(grouping: GroupingArrays) -> GroupingArrays:
+    """Return a multiple membership whose slots are in the order of their units, row by row.
+
+    Two rows with the same members then agree slot by slot: A rates B, and B rates A.
+    """
+    if grouping.weights is None:
+        return grouping
+    last = np.iinfo(np.int64).max
+    order = np.argsort(np.where(grouping.used, grouping.index, last), axis=1, kind="stable")
+    terms = grouping.terms
+    if terms.ndim == 3:
+        terms = np.take_along_axis(terms, order[:, :, None], axis=1)
+    return GroupingArrays(
+        grouping.units,
+        np.take_along_axis(grouping.index, order, axis=1),
+        np.take_along_axis(grouping.weights, order, axis=1),
+        terms,
+    )
 
 
 class Meetings:
@@ -59,23 +95,22 @@ class Meetings:
     def _pair(self, g: int, h: int) -> tuple[sparse.csr_array, np.ndarray]:
         if (g, h) not in self._found:
             one, other = self._groupings[g], self._groupings[h]
-            keys, weights, rows = [], [], []
-            for index, weight in one.slots:
-                for index2, weight2 in other.slots:
-                    used = np.ones(len(index)) if weight is None else weight
-                    used = used if weight2 is None else used * weight2
-                    kept = slice(None) if used.all() else np.flatnonzero(used)
+            used, used2 = one.used, other.used
+            keys, loads, loads2 = [], [], []
+            for s, (index, z) in enumerate(one.slots):
+                for s2, (index2, z2) in enumerate(other.slots):
+                    both = used[:, s] & used2[:, s2]
+                    kept = slice(None) if both.all() else np.flatnonzero(both)
                     keys.append(index[kept].astype(np.int64) * other.units + index2[kept])
-                    weights.append(used[kept])
-                    rows.append(np.arange(len(index))[kept])
-            key, weight, row = (np.concatenate(items) for items in (keys, weights, rows))
-            found, place = np.unique(key, return_inverse=True)
-            z, z2 = one.terms[row], other.terms[row]
+                    loads.append(z[kept])
+                    loads2.append(z2[kept])
+            found, place = np.unique(np.concatenate(keys), return_inverse=True)
+            z, z2 = np.concatenate(loads), np.concatenate(loads2)
             values = np.empty((len(found), z2.shape[1], z.shape[1]))
             for a in range(z2.shape[1]):
                 for b in range(z.shape[1]):
                     values[:, a, b] = np.bincount(
-                        place, weights=weight * z2[:, a] * z[:, b], minlength=len(found)
+                        place, weights=z2[:, a] * z[:, b], minlength=len(found)
                     )
             pointers = np.searchsorted(found, np.arange(one.units + 1) * other.units)
             pattern = sparse.csr_array(

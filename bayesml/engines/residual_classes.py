@@ -264,18 +264,18 @@ def eliminate_classes(
             item,
             index=item.index[classes.first_row],
             weights=None if item.weights is None else item.weights[classes.first_row],
-            terms=classes.combination @ item.terms,
+            terms=_combined_terms(classes.combination, item.terms),
         )
         for item in groupings
     ]
     found = eliminate(combined, own)
     columns = []
     for k in range(classes.classes):
-        there = (classes.number == k)[:, None]
+        here = classes.number == k
         # The same units, so the same order and places; the other classes' rows are zeros.
         plan = eliminate(
-            np.where(there, combined, 0.0),
-            [replace(item, terms=np.where(there, item.terms, 0.0)) for item in own],
+            _only(here, combined),
+            [replace(item, terms=_only(here, item.terms)) for item in own],
         ).plan
         values = (plan.cross_fronts, plan.cross_core, plan.cross_fixed, plan.cross_outcome)
         columns.append(sparse.csc_array(np.concatenate([item.ravel() for item in values])[:, None]))
@@ -295,6 +295,17 @@ def eliminate_classes(
             classes=np.array([classes.classes], dtype=np.int64),
         ),
     )
+
+
+def _combined_terms(combination: sparse.csr_array, terms: np.ndarray) -> np.ndarray:
+    """Return Z of combinations of rows, by slot where members have terms of their own."""
+    found: np.ndarray = combination @ terms.reshape(len(terms), -1)
+    return found.reshape(-1, *terms.shape[1:])
+
+
+def _only(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values of the chosen rows, and zeros in the others."""
+    return np.where(chosen.reshape(-1, *[1] * (values.ndim - 1)), values, 0.0)
 
 
 def residual_values(

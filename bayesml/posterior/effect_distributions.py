@@ -13,7 +13,7 @@ from bayesml.design.rows import row_list
 from bayesml.design.units import unit_label
 from bayesml.errors import FitError, listed, quoted
 from bayesml.quantities.correlation_matrices import covariance_factor
-from bayesml.records.facts import GroupingFacts
+from bayesml.records.facts import GroupingFacts, ModelFacts
 from bayesml.records.fits import Fit
 
 
@@ -123,6 +123,27 @@ def require_one_covariance(fit: Fit, what: str, instead: str) -> None:
         raise FitError(
             f"{what} takes one SD for all units, and those of {quoted(uneven[0].name)} have SDs by "
             f"{quoted(uneven[0].by)} ({listed(uneven[0].kinds)}). Use {instead}."
+        )
+
+
+def require_shared_terms(facts: ModelFacts, what: str, instead: str) -> None:
+    """Raise where a varying term has another value for every member of a row.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    what, instead : str
+        What was asked for, and what serves in its place, for the message.
+
+    Raises
+    ------
+    FitError
+    """
+    own = [item for item in facts.groupings if item.by_member]
+    if own:
+        raise FitError(
+            f"{what} takes terms that are the same for every member of a row, and those of "
+            f"{quoted(own[0].name)} ({listed(own[0].terms)}) differ between members. Use {instead}."
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.member_terms import varying_values
 from bayesml.design.stored_designs import StoredDesign
 from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.posterior.linear_predictors import (
@@ -71,7 +72,7 @@ class EffectRows:
         rows = rows_of_fit(self.fit, self.chosen)
         frame = frame.reset_index(drop=True)
         terms = {
-            name: np.concatenate([matrix.replay(frame) for matrix in matrices], axis=1)
+            name: varying_values(matrices, frame)
             for name, matrices in self.stored.varying.items()
             if self.chosen[name] != "population"
         }

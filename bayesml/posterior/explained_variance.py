@@ -9,6 +9,7 @@ from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.posterior.effect_distributions import (
     require_normal_effects,
     require_one_covariance,
+    require_shared_terms,
 )
 from bayesml.posterior.explained_outcomes import nakagawa_by_outcome
 from bayesml.posterior.explained_parts import (
@@ -137,6 +138,7 @@ def r2(
             f"coefficients for each of {listed(fit.facts.outcomes)}. Use bml.r2(fit)."
         )
     require_one_covariance(fit, "r2", "bml.variance_components(fit)")
+    require_shared_terms(fit.facts, "r2", "bml.variance_components(fit)")
     if fit.spec.link_record.name == "log":
         require_normal_effects(fit, "r2 of this outcome", "bml.variance_components(fit)")
     found = compute(fit, fitted_rows(fit, "r2"))

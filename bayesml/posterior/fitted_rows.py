@@ -23,7 +23,8 @@ class UnitRows:
     index : array of int, shape (rows,) or (rows, slots)
     weights : array, shape (rows, slots), or None
         Weights of a multiple membership.
-    terms : array, shape (rows, terms)
+    terms : array, shape (rows, terms), or (rows, slots, terms)
+        By slot where members have terms of their own.
     """
 
     facts: GroupingFacts
@@ -96,7 +97,7 @@ def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
     for item in fit.facts.groupings:
         name = item.identifier
         weights = rows[f"weight_{name}"].values if f"weight_{name}" in rows else None
-        terms = rows[f"terms_{name}"].transpose("obs", f"{name}_term").values
+        terms = rows[f"terms_{name}"].transpose("obs", ..., f"{name}_term").values
         groupings.append(UnitRows(item, rows[f"unit_{name}"].values, weights, terms))
     return FittedRows(
         outcome=outcome,
@@ -183,9 +184,11 @@ def linear_predictor_blocks(fit: Fit, rows: FittedRows) -> Iterator[tuple[slice,
         for item, draws in zip(rows.groupings, effects, strict=True):
             for term in item.facts.places():
                 shared = np.take(np.ascontiguousarray(draws[block, :, term]), item.index, axis=1)
+                if item.facts.by_member:
+                    shared = shared * item.terms[..., term]
                 if item.weights is not None:
                     shared = (shared * item.weights).sum(axis=-1)
-                if item.facts.terms[term] != "Intercept":
+                if item.facts.terms[term] != "Intercept" and not item.facts.by_member:
                     shared *= item.terms[:, term]
                 eta += shared
         yield block, eta

@@ -18,7 +18,12 @@ from bayesml.posterior.likelihood_rows import (
     residuals_of_rows,
     row_likelihood,
 )
-from bayesml.posterior.unknown_effects import group_with_parts, loaded_terms, unknown_spread
+from bayesml.posterior.unknown_effects import (
+    group_with_parts,
+    loaded_terms,
+    unit_terms,
+    unknown_spread,
+)
 from bayesml.quantities.integrated_likelihoods import (
     GroupEffects,
     integrated_group,
@@ -225,12 +230,12 @@ def group_log_likelihood(
     }
     inner = _inner_grouping(rows, chosen, own)
     outer = [item for item in rows.groupings if item is not inner]
-    columns = sum(counts[item.name] * item.terms.shape[1] for item in outer)
+    columns = sum(counts[item.name] * item.size for item in outer)
     shared = any(
         counts[item.name] and item.places(name) for item in rows.groupings for name in rows.parts
     )
     if shared:
-        columns = sum(counts[item.name] * item.terms.shape[1] for item in rows.groupings)
+        columns = sum(counts[item.name] * item.size for item in rows.groupings)
         if columns > MOST_JOINT_EFFECTS:
             raise FitError(
                 f"A group of rows has {columns} effects of its own, on more than one linear "
@@ -238,7 +243,7 @@ def group_log_likelihood(
                 "bml.loo(fit), or bml.kfold(model)."
             )
         columns *= 1 + len(rows.parts)
-    terms = 0 if inner is None else inner.terms.shape[1]
+    terms = 0 if inner is None else inner.size
     values, squares, method = np.empty(draws.number), np.empty(draws.number), "none"
     # The largest arrays hold products of inner and outer columns.
     width = len(chosen) * (1 + terms + columns + terms * max(columns, terms))
@@ -311,13 +316,12 @@ def _inner_grouping(
         item
         for item in rows.groupings
         if not item.multiple
-        and item.terms.shape[1] <= MOST_INNER_TERMS
+        and item.size <= MOST_INNER_TERMS
         and own[item.identifier].any()
         and (rows.residual is None or _within(rows.residual.unit[chosen], item.label[chosen, 0]))
     ]
     sizes = [
-        len(np.unique(item.label[chosen][own[item.identifier]])) * item.terms.shape[1]
-        for item in candidates
+        len(np.unique(item.label[chosen][own[item.identifier]])) * item.size for item in candidates
     ]
     return candidates[int(np.argmax(sizes))] if candidates else None
 
@@ -350,11 +354,9 @@ def _effects(
         slots = own[grouping.identifier]
         if not slots.any():
             continue
-        loaded = loaded_terms(grouping.terms[chosen], draws.factors[grouping.identifier])
         for label in np.unique(grouping.label[chosen][slots]):
-            here = (grouping.label[chosen] == label) & slots
-            weight = (grouping.weight[chosen] * here).sum(axis=1)
-            columns.append(loaded * weight[:, None, None])
+            own_terms = unit_terms(grouping, chosen, (grouping.label[chosen] == label) & slots)
+            columns.append(loaded_terms(own_terms, draws.factors[grouping.identifier]))
     return GroupEffects(unit, design, np.concatenate(columns, axis=1))
 
 

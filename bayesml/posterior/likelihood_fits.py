@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayesml.design.member_terms import all_slots
 from bayesml.errors import FitError, quoted
 from bayesml.records.modelling import Model
 
@@ -332,7 +333,7 @@ def _components(
         rows += [
             (name, term, "", "sd", float(value)) for term, value in zip(terms, sd, strict=True)
         ]
-        size = np.sqrt((part.terms**2).mean(axis=0))
+        size = np.sqrt((all_slots(part.terms) ** 2).mean(axis=0))
         for term, value, scale in zip(terms, sd, size, strict=True):
             if value * scale < _NOUGHT * sigma:
                 notes.append(

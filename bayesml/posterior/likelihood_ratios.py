@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
+from bayesml.design.member_terms import all_slots, slot_loads
 from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.likelihood_fits import LikelihoodFit
 
@@ -223,10 +224,18 @@ def _check_nested(smaller: LikelihoodFit, larger: LikelihoodFit) -> None:
             reasons.append(
                 f"the grouping {quoted(name)} has other units or weights in the larger one"
             )
-        elif not _inside(mine.terms, theirs.terms):
+            continue
+        ours, others = (slot_loads(item.terms, item.weights) for item in (mine, theirs))
+        slots = max(ours.shape[1], others.shape[1])
+        # Of members' own terms the slots stand below each other.
+        ours, others = (
+            all_slots(np.broadcast_to(item, (len(item), slots, item.shape[2])))
+            for item in (ours, others)
+        )
+        if not _inside(ours, others):
             reasons.append(f"the larger one lacks varying terms of {quoted(name)}")
         elif not _correlated_alike(
-            mine.terms, smaller.arrays.blocks[position], theirs.terms, larger.arrays.blocks[at]
+            ours, smaller.arrays.blocks[position], others, larger.arrays.blocks[at]
         ):
             reasons.append(f"the larger one lacks correlations of the terms of {quoted(name)}")
     if reasons:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesml.design.member_terms import slot_terms
 from bayesml.posterior.residual_fits import correlated_residuals
 from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
@@ -32,8 +33,8 @@ class GroupingSlots:
         Position of the unit among those of the posterior; -1 for a unit that it does not hold.
     weight : array, shape (rows, slots)
         1 unless multiple membership; 0 for an unused slot.
-    terms : array, shape (rows, terms)
-        Z.
+    terms : array, shape (rows, terms), or (rows, slots, terms)
+        Z; by slot where members have terms of their own.
     label : array of int, shape (rows, slots)
         Number of the unit among the rows' own units: two rows with one number share a unit, also
         where the posterior does not hold it.
@@ -53,9 +54,14 @@ class GroupingSlots:
     multiple: bool
     predictors: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Number of terms."""
+        return int(self.terms.shape[-1])
+
     def places(self, predictor: str = "") -> list[int]:
         """Return the positions of the terms that enter a linear predictor."""
-        of_terms = self.predictors or ("",) * self.terms.shape[1]
+        of_terms = self.predictors or ("",) * self.size
         return [place for place, name in enumerate(of_terms) if name == predictor]
 
 
@@ -266,8 +272,9 @@ def known_predictor(
             weight = grouping.weight[chosen, slot] * known[grouping.identifier][:, slot]
             used = np.flatnonzero(weight)
             unit = grouping.unit[chosen[used], slot]
+            terms = slot_terms(grouping.terms, slot)
             for term in grouping.places(predictor):
-                z = grouping.terms[chosen[used], term] * weight[used]
+                z = terms[chosen[used], term] * weight[used]
                 eta[used] += z[:, None] * effects[:, unit, term].T
     return eta
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from bayesml.design.member_terms import slot_loads, slot_terms
 from bayesml.posterior.effect_distributions import (
     correlations_by_kind,
     effects_by_kind,
     sds_by_kind,
 )
 from bayesml.posterior.prediction_rows import PredictionRows, RowsOfGrouping
+from bayesml.posterior.unknown_effects import only_terms
 from bayesml.quantities.response_means import (
     category_probabilities,
     response_mean,
@@ -187,14 +189,14 @@ class _Effects:
         self.known = effects_by_kind(flat_draws(fit, f"u_{name}"), facts) if known else None
         self.root = covariance_root(fit, facts) if (part.positions < 0).any() else None
         self.nu = flat_draws(fit, f"nu_{name}") if facts.student else None
-        self.keeps = len(part.labels) * part.terms.shape[1] * fit.draws_made <= _KEPT
+        self.keeps = len(part.labels) * part.size * fit.draws_made <= _KEPT
         self.kept: dict[str, np.ndarray] = {}
 
     def add_to(self, eta: np.ndarray, block: slice) -> None:
         part = self.part
         used, numbers = np.unique(part.index[block], return_inverse=True)
         numbers = numbers.reshape(part.index[block].shape)
-        effects = np.empty((len(used), part.terms.shape[1], eta.shape[1]))
+        effects = np.empty((len(used), part.size, eta.shape[1]))
         for place, unit in enumerate(used):
             position = part.positions[unit]
             if position >= 0 and self.known is not None:
@@ -204,7 +206,7 @@ class _Effects:
         terms, weights = part.terms[block], part.weights[block]
         for slot in range(weights.shape[1]):
             for term in self.places:
-                share = weights[:, slot] * terms[:, term]
+                share = weights[:, slot] * slot_terms(terms, slot)[:, term]
                 if (share == 1).all():
                     eta += effects[numbers[:, slot], term]
                 elif share.any():
@@ -237,14 +239,17 @@ class _Spread:
     def __init__(self, fit: Fit, part: RowsOfGrouping, predictor: str):
         root = covariance_root(fit, part.facts)
         covariance = root @ root.swapaxes(1, 2)
-        terms = np.zeros_like(part.terms)
-        places = part.places(predictor)
-        terms[:, places] = part.terms[:, places]
+        terms = only_terms(part.terms, part.places(predictor))
         first, second = np.triu_indices(root.shape[1])
         twice = np.where(first == second, 1.0, 2.0)
         self.packed = (covariance[:, first, second] * twice).T.copy()
-        products = terms[:, first] * terms[:, second]
-        self.products = products * (part.weights**2).sum(axis=1, keepdims=True)
+        if terms.ndim == 2:
+            products = terms[:, first] * terms[:, second]
+            self.products = products * (part.weights**2).sum(axis=1, keepdims=True)
+        else:
+            # The units of a row's slots are independent of each other.
+            loads = slot_loads(terms, part.weights)
+            self.products = (loads[..., first] * loads[..., second]).sum(axis=1)
 
     def of(self, block: slice) -> np.ndarray:
         products = self.products[block]

@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
-from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
+from bayesml.posterior.effect_distributions import (
+    require_normal_effects,
+    require_one_covariance,
+    require_shared_terms,
+)
 from bayesml.posterior.evaluation_point import evaluation_point
 from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
@@ -209,6 +213,7 @@ def median_ratio_quantity(
     instead = "bml.variance_components(fit)"
     require_one_covariance(fit, f"The {name}", instead)
     require_normal_effects(fit, f"The {name}", instead)
+    require_shared_terms(fit.facts, f"The {name}", instead)
     chosen = named_groupings(fit, grouping)
     point = evaluation_point(fit, at)
     places = [i for i, item in enumerate(fit.facts.main_groupings) if item in chosen]

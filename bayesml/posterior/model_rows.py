@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.effect_distributions import require_shared_terms
 from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.quantities.dummy_likelihoods import LIKELIHOOD_LINKS, GroupedOutcome
@@ -146,6 +147,7 @@ def rows_of_model(model: Model) -> ModelRows:
         A parameter of the likelihood has a linear predictor of its own.
     """
     require_one_predictor(model.facts, "This comparison", _INSTEAD)
+    require_shared_terms(model.facts, "This comparison", "bml.random_effects(fit, grouping)")
     design = model.design
     y = np.asarray(design.response.values)
     return ModelRows(
@@ -189,6 +191,7 @@ def rows_in_fit(fit: Fit, wanted_by: str) -> ModelRows:
         of its own.
     """
     require_one_predictor(fit.facts, wanted_by, _INSTEAD)
+    require_shared_terms(fit.facts, wanted_by, "bml.random_effects(fit, grouping)")
     found = fitted_rows(fit, wanted_by)
     posterior = fit.posterior
     return ModelRows(

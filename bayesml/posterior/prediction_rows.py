@@ -49,8 +49,9 @@ class RowsOfGrouping:
     facts : GroupingFacts
     strategy : str
         One of `STRATEGIES`, but not "population".
-    terms : array, shape (rows, terms)
-        Z, with columns for every kind of units where there are several.
+    terms : array, shape (rows, terms), or (rows, slots, terms)
+        Z, with columns for every kind of units where there are several; by slot where members have
+        terms of their own.
     labels : tuple of str
         Labels of the rows' units; empty for "marginal", which needs none.
     positions : array of int, shape (labels,)
@@ -68,9 +69,14 @@ class RowsOfGrouping:
     index: np.ndarray
     weights: np.ndarray
 
+    @property
+    def size(self) -> int:
+        """Number of columns of Z."""
+        return int(self.terms.shape[-1])
+
     def places(self, predictor: str = "") -> list[int]:
         """Return the columns of Z that enter a linear predictor."""
-        of_columns = predictors_by_kind(self.facts) or ("",) * self.terms.shape[1]
+        of_columns = predictors_by_kind(self.facts) or ("",) * self.size
         return [place for place, name in enumerate(of_columns) if name == predictor]
 
 
@@ -346,7 +352,7 @@ def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict
     for grouping in spec.every_grouping:
         strategy = chosen[grouping.name]
         if strategy in LABELLED or (strategy == "marginal" and grouping.multiple):
-            weights = () if grouping.weights == "equal" else grouping.weights
+            weights = grouping.weight_columns
             for name in (*grouping.columns, *grouping.members, *weights):
                 needed.setdefault(name, "grouping")
     return needed

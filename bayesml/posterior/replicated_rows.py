@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from bayesml.design.member_terms import slot_terms
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import (
     require_normal_effects,
@@ -251,7 +252,7 @@ def predictors_of(
         values = draws.effects[part.facts.identifier]
         for slot in range(index.shape[1]):
             for term in part.facts.places(predictor):
-                z = part.terms[:, term]
+                z = slot_terms(part.terms, slot)[:, term]
                 share = z if part.weights is None else z * part.weights[:, slot]
                 eta += share * values[:, index[:, slot], term]
     return eta

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bayesml.posterior.effect_distributions import require_one_covariance
+from bayesml.posterior.effect_distributions import require_one_covariance, require_shared_terms
 from bayesml.posterior.replicated_rows import (
     DRAWS,
     CheckedRows,
@@ -137,6 +137,7 @@ def _row_residuals(checked: CheckedRows, seed: int) -> pd.DataFrame:
 
 def _unit_residuals(fit: Fit, facts: GroupingFacts, prob: float, seed: int) -> pd.DataFrame:
     require_one_covariance(fit, "A table of units' residuals", "bml.random_effects(fit)")
+    require_shared_terms(fit.facts, "A table of units' residuals", "bml.random_effects(fit)")
     checked = checked_rows(fit, 1)
     name = facts.identifier
     effects = fit.posterior[f"u_{name}"].transpose("chain", "draw", name, f"{name}_term")

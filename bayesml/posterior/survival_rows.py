@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.effect_distributions import require_shared_terms
 from bayesml.posterior.evaluation_point import evaluation_point
 from bayesml.posterior.linear_predictors import predictor_blocks
 from bayesml.posterior.prediction_rows import (
@@ -138,6 +139,7 @@ def _row_at_means(
                 "to no unit. Give new_data with the labels of units, or groups='new', 'marginal' "
                 "or 'population'."
             )
+    require_shared_terms(fit.facts, "A row at the means", "new_data, with the members of each row")
     point = evaluation_point(fit, at, fixed=True)
     assert point.coefficients is not None
     groupings = tuple(

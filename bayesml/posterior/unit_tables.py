@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, listed, nearest, quoted
+from bayesml.posterior.effect_distributions import require_shared_terms
 from bayesml.posterior.evaluation_point import evaluation_point
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.intervals import DrawSummary, summarise_draws
@@ -108,6 +109,7 @@ def _summed(
             f"Only the intercept varies over {facts.name}, so its units differ by the same "
             "everywhere. Leave at out."
         )
+    require_shared_terms(fit.facts, "The sum of a unit's effects", "bml.random_effects(fit)")
     point = evaluation_point(fit, at)
     row = point.terms[facts.name]
     chosen = ", ".join(f"{name} = {value}" for name, value in at.items())

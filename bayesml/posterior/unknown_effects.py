@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayesml.design.member_terms import slot_loads
 from bayesml.posterior.likelihood_rows import (
+    GroupingSlots,
     LikelihoodDraws,
     LikelihoodRows,
     known_predictor,
@@ -27,18 +29,40 @@ def unknown_spread(
     for grouping in rows.groupings:
         weight = grouping.weight[chosen] * unknown[grouping.identifier]
         places = grouping.places(predictor)
-        if weight.any() and places:
-            loaded = loaded_terms(
-                only_terms(grouping.terms[chosen], places), draws.factors[grouping.identifier]
-            )
+        if not weight.any() or not places:
+            continue
+        terms = only_terms(grouping.terms[chosen], places)
+        factors = draws.factors[grouping.identifier]
+        if terms.ndim == 2:
+            loaded = loaded_terms(terms, factors)
             variance += (weight**2).sum(axis=1)[:, None] * (loaded**2).sum(axis=1)
+            continue
+        # The units of a row's slots are independent of each other.
+        for slot in range(weight.shape[1]):
+            loaded = loaded_terms(terms[:, slot] * weight[:, slot, None], factors)
+            variance += (loaded**2).sum(axis=1)
     return np.sqrt(variance)
+
+
+def unit_terms(grouping: GroupingSlots, chosen: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Return by how much the effects of one unit enter some rows, shape (chosen, terms).
+
+    Parameters
+    ----------
+    grouping : GroupingSlots
+    chosen : array of int
+        The rows.
+    here : array of bool, shape (chosen, slots)
+        Where a slot names the unit.
+    """
+    loads: np.ndarray = slot_loads(grouping.terms[chosen], grouping.weight[chosen] * here)
+    return loads.sum(axis=1)
 
 
 def only_terms(terms: np.ndarray, places: list[int]) -> np.ndarray:
     """Return Z with zeros in place of the terms of other linear predictors."""
     kept = np.zeros_like(terms)
-    kept[:, places] = terms[:, places]
+    kept[..., places] = terms[..., places]
     return kept
 
 
@@ -64,14 +88,17 @@ def group_with_parts(
     columns: list[np.ndarray] = []
     for grouping in rows.groupings:
         slots = own[grouping.identifier]
-        terms, factors = grouping.terms[chosen], draws.factors[grouping.identifier]
-        loaded = np.array(
-            [loaded_terms(only_terms(terms, grouping.places(name)), factors) for name in names]
-        )
+        factors = draws.factors[grouping.identifier]
         for label in np.unique(grouping.label[chosen][slots]):
-            here = (grouping.label[chosen] == label) & slots
-            weight = (grouping.weight[chosen] * here).sum(axis=1)
-            columns.append(loaded * weight[:, None, None])
+            own_terms = unit_terms(grouping, chosen, (grouping.label[chosen] == label) & slots)
+            columns.append(
+                np.array(
+                    [
+                        loaded_terms(only_terms(own_terms, grouping.places(name)), factors)
+                        for name in names
+                    ]
+                )
+            )
 
     def of_rows(at: np.ndarray) -> np.ndarray:
         moved = {

@@ -11,6 +11,7 @@ from bayesml.posterior.effect_distributions import (
     correlations_by_kind,
     covariance_of_kind,
     require_normal_effects,
+    require_shared_terms,
     sds_by_kind,
 )
 from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
@@ -88,6 +89,12 @@ def variance_shares(
     facts = fit.facts
     if not facts.main_groupings:
         raise FitError("This model has no grouping, so its variance has no parts. Add one.")
+    instead = (
+        "bml.social_relations_shares(fit)"
+        if facts.structure == "social_relations"
+        else "bml.variance_components(fit)"
+    )
+    require_shared_terms(facts, "A share of the variance by grouping", instead)
     family = fit.spec.family_record
     spread = family.level1 and any(i.student and i.places(family.level1) for i in facts.groupings)
     # All of these average a curve over effects, or need the mean of the exponential of one.

@@ -112,16 +112,17 @@ def check_growth(growth: Any) -> None:
 
 
 def weight_columns(weights: Any) -> Any:
-    """Return the columns of a multiple membership's weights, or "equal".
+    """Return the columns of a multiple membership's weights, or the word for them.
 
     Raises
     ------
     SpecError
     """
     if isinstance(weights, str):
-        if weights != "equal":
+        if weights not in ("equal", "whole"):
             raise SpecError(
-                f"weights is {quoted(weights)}. Give one column per slot in a list, or 'equal'."
+                f"weights is {quoted(weights)}. Give one column per slot in a list, 'equal' "
+                "(shares of the slots in use), or 'whole' (every slot counts fully)."
             )
-        return "equal"
+        return weights
     return tuple(require_names(weights, "weights", "['weight1', 'weight2']"))

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayesml.design.codings import Coding
 from bayesml.design.designs import Design, VaryingPart
-from bayesml.design.matrices import Coding
+from bayesml.design.member_terms import all_slots
 from bayesml.design.stored_designs import design_matrices
 from bayesml.records.facts import GroupingFacts, ModelFacts, PartFacts
 from bayesml.records.prior_rows import prior_rows
@@ -90,7 +91,7 @@ def _grouping_facts(grouping: ResolvedGrouping, part: VaryingPart, design: Desig
             float(counts.max()),
         ),
         effective_rows_per_unit=float((counts**2).sum() / counts.sum()),
-        term_means=tuple(float(value) for value in part.terms.mean(axis=0)),
+        term_means=tuple(float(value) for value in all_slots(part.terms).mean(axis=0)),
         within=tuple(
             other.grouping.name
             for other in design.varying
@@ -104,6 +105,7 @@ def _grouping_facts(grouping: ResolvedGrouping, part: VaryingPart, design: Desig
         by=grouping.by,
         kinds=grouping.kinds,
         student=grouping.student,
+        by_member=grouping.by_member,
     )
 
 
@@ -121,7 +123,7 @@ def _codings(design: Design) -> list[Coding]:
 
 
 def _covariate_means(design: Design) -> dict[str, float]:
-    columns = {coding.column for coding in _codings(design) if not coding.levels}
+    columns = {name for item in _codings(design) if not item.levels for name in item.columns}
     frame = design.rows.frame
     return {name: float(frame[name].astype(float).mean()) for name in sorted(columns)}
 

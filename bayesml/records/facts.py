@@ -47,6 +47,8 @@ class GroupingFacts:
         The kinds, each with SDs and correlations of its own.
     student : bool
         Whether the effects are Student-t.
+    by_member : bool
+        Whether some term has another value for every member of a row.
     """
 
     name: str
@@ -66,6 +68,7 @@ class GroupingFacts:
     by: str = ""
     kinds: tuple[str, ...] = ()
     student: bool = False
+    by_member: bool = False
 
     @property
     def sd_labels(self) -> tuple[str, ...]:

@@ -261,7 +261,8 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         name = grouping.identifier
         dims = ("obs", f"{name}_slot") if grouping.multiple else ("obs",)
         constant[f"unit_{name}"] = (dims, np.asarray(varying.units.index))
-        constant[f"terms_{name}"] = (("obs", f"{name}_term"), varying.terms)
+        slot = (f"{name}_slot",) if grouping.by_member else ()
+        constant[f"terms_{name}"] = (("obs", *slot, f"{name}_term"), varying.terms)
         if varying.kinds is not None:
             constant[f"by_{name}"] = ("obs", varying.kinds.of_unit[varying.units.index])
         if varying.units.weights is not None:

@@ -305,10 +305,13 @@ def _linear_predictor(
         eta += data["offset"]
     for grouping, part in zip(model.resolved.groupings, model.design.varying, strict=True):
         effects = reported[f"u_{grouping.identifier}"][block]
-        for term, z in enumerate(part.terms.T):
-            if part.predictors[term] != predictor:
+        for term, own in enumerate(part.predictors):
+            if own != predictor:
                 continue
-            shared = effects[:, part.units.index, term]
+            shared, z = effects[:, part.units.index, term], part.terms[..., term]
+            if part.units.weights is not None and z.ndim == 2:
+                eta += (shared * part.units.weights * z).sum(axis=-1)
+                continue
             if part.units.weights is not None:
                 shared = (shared * part.units.weights).sum(axis=-1)
             eta += z * shared

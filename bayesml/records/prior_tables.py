@@ -108,8 +108,11 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     by_occasion = resolved.residual is not None and resolved.residual.occasions
     if not groupings or (by_occasion and not resolved.outcomes):
         return
-    # Kinds of units have shares of their own, and median ratios are those of normal effects.
-    if any(item.kinds or (item.student and resolved.spec.link == "log") for item in groupings):
+    # Members and kinds have shares of their own, and median ratios are those of normal effects.
+    if any(
+        item.by_member or item.kinds or (item.student and resolved.spec.link == "log")
+        for item in groupings
+    ):
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
     if resolved.outcomes:

@@ -37,6 +37,7 @@ _STRUCTURES = {
     "multivariate": "Multivariate model",
     "dyadic": "Dyadic model",
     "twins": "Twin model",
+    "social_relations": "Social-relations model",
 }
 _CONTENTS = (
     ("diagnostics", "Diagnostics"),

@@ -7,6 +7,7 @@ from bayesml.errors import FormulaError, quoted
 from bayesml.specs.duration_calls import read_durations
 from bayesml.specs.grouping_calls import read_gr
 from bayesml.specs.groupings import Grouping
+from bayesml.specs.member_terms import check_member_call
 from bayesml.specs.membership_calls import read_membership
 from bayesml.specs.outcome_terms import check_mvbind
 from bayesml.specs.parsing import name_text, parse, unparse
@@ -87,8 +88,10 @@ def _holds_bar(node: Node) -> bool:
     return isinstance(node, Bar) or any(map(_holds_bar, children(node)))
 
 
-def check_terms(node: Node, formula: str) -> None:
+def check_terms(node: Node, formula: str, members: bool = False) -> None:
     """Raise where a right-hand side means something else than it says, or nothing.
+
+    With `members` its terms may be members' own, ``mmc(x1, x2)``.
 
     Raises
     ------
@@ -104,17 +107,17 @@ def check_terms(node: Node, formula: str) -> None:
                 f"itself, which leaves it as it is. For the power write I({inner})."
             )
         case Binary("^", left, Number(text)) if text in {"2", "3", "4", "5"}:
-            check_terms(left, formula)
+            check_terms(left, formula, members)
         case Binary("^", _, right):
             raise FormulaError(
                 f"In {quoted(formula)} the power {unparse(right)} is not allowed for crossing "
                 "terms. Use a whole number from 2 to 5, or I() for arithmetic."
             )
         case Binary(_, left, right):
-            check_terms(left, formula)
-            check_terms(right, formula)
+            check_terms(left, formula, members)
+            check_terms(right, formula, members)
         case Unary(_, operand):
-            check_terms(operand, formula)
+            check_terms(operand, formula, members)
         case Number(text) if text not in {"0", "1"}:
             raise FormulaError(
                 f"In {quoted(formula)} the number {text} is not a term. Use 1 (with intercept) "
@@ -131,6 +134,8 @@ def check_terms(node: Node, formula: str) -> None:
                 f"In {quoted(formula)} {node.function}() stands among the predictors; it belongs "
                 f"{place}. Move it there."
             )
+        case Call("mmc", _, _):
+            check_member_call(node, formula, members)
         case Bar() | Call("offset", _, _):
             raise FormulaError(
                 f"In {quoted(formula)} {unparse(node)} is part of another term. Add it as a term "
@@ -144,7 +149,7 @@ def _check_arguments(node: Node, call: Call, formula: str) -> None:
     for child in children(node):
         if isinstance(child, Bar) or (
             isinstance(child, Call)
-            and child.function in {"offset", "cbind", "surv", "mm", "gr", "mvbind", "C"}
+            and child.function in {"offset", "cbind", "surv", "mm", "mmc", "gr", "mvbind", "C"}
         ):
             raise FormulaError(
                 f"In {quoted(formula)} {unparse(child)} stands inside {unparse(call)}. Only "
@@ -162,7 +167,7 @@ def parse_terms(text: str) -> Node:
         The text is not a right-hand side.
     """
     node = parse(text)
-    check_terms(node, text)
+    check_terms(node, text, members=True)
     return node
 
 
@@ -174,8 +179,9 @@ def parse_formula(formula: str) -> FormulaParts:
     formula : str
         Such as ``"y ~ x + (1 + x | school)"``. Bars: ``(terms | g)``, uncorrelated
         ``(terms || g)``, nested ``(1 | a/b)``, combined ``(1 | a:b)``, multiple membership
-        ``(1 | mm(g1, g2, weights=cbind(w1, w2), absent=0, name="g"))``, kinds of units with SDs
-        of their own and Student-t effects ``(1 | gr(school, by=sector, dist="student"))``.
+        ``(1 | mm(g1, g2, weights=cbind(w1, w2), absent=0, name="g"))``, members' own values
+        ``(mmc(x1, x2) | mm(g1, g2))``, kinds of units with SDs of their own and Student-t effects
+        ``(1 | gr(school, by=sector, dist="student"))``.
 
     Returns
     -------
@@ -246,7 +252,7 @@ def _bar_groupings(bar: Bar, formula: str) -> list[Grouping]:
     if _holds_bar(bar.terms) or _holds_bar(bar.group):
         raise FormulaError(f"In {quoted(formula)} a bar stands inside a bar. Write one per term.")
     terms = _canonical_terms(bar, formula)
-    check_terms(bar.terms, formula)
+    check_terms(bar.terms, formula, members=True)
     base = Grouping("bar", columns=("bar",), terms=terms, correlated=bar.correlated)
     group: Node = bar.group
     if isinstance(group, Call) and group.function == "gr":

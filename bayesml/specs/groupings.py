@@ -29,8 +29,9 @@ class Grouping:
         False makes every term of the grouping independent of the others.
     members : tuple of str
         Multiple membership: one column of labels per slot.
-    weights : tuple of str or "equal"
-        Multiple membership: one column of weights per slot, or equal shares of the used slots.
+    weights : tuple of str, "equal" or "whole"
+        Multiple membership: one column of weights per slot, equal shares of the used slots, or
+        every used slot counting fully.
     absent : str, int, float or None
         Multiple membership: the label of an unused slot. A missing label is always unused.
     normalise : bool
@@ -65,7 +66,7 @@ class Grouping:
     terms: tuple[str, ...] = ("1",)
     correlated: bool = True
     members: tuple[str, ...] = ()
-    weights: tuple[str, ...] | Literal["equal"] = "equal"
+    weights: tuple[str, ...] | Literal["equal", "whole"] = "equal"
     absent: str | int | float | None = None
     normalise: bool = False
     parametrisation: Parametrisation = "auto"
@@ -92,7 +93,12 @@ class Grouping:
                     f"Grouping {quoted(self.name)} has weights but no members. Weights belong to "
                     "multiple membership: name its columns in members."
                 )
-            if len(self.weights) != len(self.members):
+            if self.weights == "whole" and self.normalise:
+                raise SpecError(
+                    f"Grouping {quoted(self.name)} has weights = 'whole', where every member "
+                    "counts fully, and normalise, which makes them shares. Leave one of them out."
+                )
+            if self.weights != "whole" and len(self.weights) != len(self.members):
                 raise SpecError(
                     f"Grouping {quoted(self.name)} has {len(self.members)} member columns and "
                     f"{len(self.weights)} weight columns. Give one weight column per member "
@@ -140,6 +146,11 @@ class Grouping:
                 f"Grouping {name} has Student-t effects, which are not sampled partly centred. Use "
                 "parametrisation 'auto', 'centred' or 'non-centred'."
             )
+
+    @property
+    def weight_columns(self) -> tuple[str, ...]:
+        """Columns of weights; empty where the weights are said in a word."""
+        return () if isinstance(self.weights, str) else self.weights
 
     @property
     def multiple(self) -> bool:

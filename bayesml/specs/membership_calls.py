@@ -58,6 +58,8 @@ def read_membership(call: Call, base: Grouping, formula: str) -> Grouping:
     match values.get("weights"):
         case None | Text("equal") | Name("equal"):
             pass
+        case Text("whole") | Name("whole"):
+            grouping = replace(grouping, weights="whole")
         case Name(name):
             grouping = replace(grouping, weights=(name,))
         case Call("cbind", arguments, ()) if all(isinstance(item, Name) for item in arguments):
@@ -66,7 +68,7 @@ def read_membership(call: Call, base: Grouping, formula: str) -> Grouping:
         case other:
             raise FormulaError(
                 f"In {quoted(formula)} the weights {unparse(other)} cannot be read. Write "
-                "weights=cbind(w1, w2) with one column per slot, or weights='equal'."
+                "weights=cbind(w1, w2) with one column per slot, or weights='equal' or 'whole'."
             )
     return grouping
 

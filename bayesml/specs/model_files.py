@@ -113,8 +113,7 @@ def _grouping_lines(grouping: Grouping) -> list[str]:
     lines = [f"name = {_value(grouping.name)}"]
     if grouping.multiple:
         lines.append(f"members = {_value(list(grouping.members))}")
-        weights = grouping.weights if grouping.weights == "equal" else list(grouping.weights)
-        lines.append(f"weights = {_value(weights)}")
+        lines.append(f"weights = {_value(list(grouping.weight_columns) or grouping.weights)}")
         if grouping.absent is not None:
             lines.append(f"absent = {_value(grouping.absent)}")
         lines.append(f"normalise = {_value(grouping.normalise)}")
@@ -250,10 +249,10 @@ def _grouping(entry: Any, where: str) -> Grouping:
     for key in ("columns", "terms", "members", "weights"):
         if isinstance(values.get(key), list):
             values[key] = _items(values[key], _STRING, f"{where}, key {quoted(key)}")
-    if isinstance(values.get("weights"), str) and values["weights"] != "equal":
+    if isinstance(values.get("weights"), str) and values["weights"] not in ("equal", "whole"):
         raise TomlError(
-            f"{where} has weights = {quoted(values['weights'])}. Allowed: a list of columns, or "
-            '"equal".'
+            f"{where} has weights = {quoted(values['weights'])}. Allowed: a list of columns, "
+            '"equal" or "whole".'
         )
     return Grouping(**values)
 

@@ -11,6 +11,7 @@ from bayesml.specs.family_records import Family, Parameter
 from bayesml.specs.formulas import FormulaParts, parse_formula, parse_terms, terms_by
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
+from bayesml.specs.member_terms import check_member_terms, has_member_terms
 from bayesml.specs.outcome_terms import OUTCOME, ROW, VALUE, outcomes_of
 from bayesml.specs.parsing import parse
 from bayesml.specs.predictors import (
@@ -32,6 +33,7 @@ STRUCTURES = (
     "multivariate",
     "dyadic",
     "twins",
+    "social_relations",
     "model",
 )
 
@@ -124,6 +126,8 @@ class ModelSpec:
                 "A grouping of a specification names predictors. Give the formulas of further "
                 "parameters as distributional=(('sigma', '~ x + (1 | school)'),)."
             )
+        for grouping in self.groupings:
+            check_member_terms(grouping)
         self._check_family(record)
         self._check_outcomes(record)
         object.__setattr__(self, "distributional", self._canonical_parts(record))
@@ -212,6 +216,12 @@ class ModelSpec:
                     f"Grouping {quoted(grouping.name)} has by = {quoted(grouping.by)}, which a "
                     "model of several outcomes, or of the members of a unit, does not take in "
                     "this version. Leave by out, or fit one model for each outcome."
+                )
+            if has_member_terms(grouping):
+                raise SpecError(
+                    f"Grouping {quoted(grouping.name)} has terms of its members' own, mmc(...), "
+                    "which a model of several outcomes, or of the members of a unit, does not take "
+                    "in this version. Fit one model for each outcome."
                 )
         used = column_names(parse_terms(self.fixed))
         for grouping in self.groupings:

@@ -155,8 +155,10 @@ def bar_text(grouping: Grouping) -> str:
     """Return a grouping in lme4 notation."""
     if grouping.multiple:
         inside = [name_text(member) for member in grouping.members]
-        if grouping.weights != "equal":
-            weights = ", ".join(name_text(column) for column in grouping.weights)
+        if grouping.weights == "whole":
+            inside.append('weights="whole"')
+        elif grouping.weight_columns:
+            weights = ", ".join(name_text(column) for column in grouping.weight_columns)
             inside.append(f"weights=cbind({weights})")
         if grouping.absent is not None:
             absent = grouping.absent

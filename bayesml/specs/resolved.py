@@ -95,6 +95,8 @@ class ResolvedGrouping:
         The kinds; `sd_priors` are then those of the first kind first.
     nu_prior : Prior or None
         Prior of what the degrees of freedom of Student-t effects have beyond 2; None: normal.
+    by_member : bool
+        Whether some term has another value for every member of a row.
     """
 
     name: str
@@ -114,6 +116,7 @@ class ResolvedGrouping:
     by: str = ""
     kinds: tuple[str, ...] = ()
     nu_prior: Prior | None = None
+    by_member: bool = False
 
     @property
     def sd_labels(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bayesml.engines.meetings import GroupingArrays
 
-KINDS = ("any", "child", "parent", "same", "members")
+KINDS = ("any", "child", "parent", "same", "members", "teams", "roles")
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,16 @@ class Layout:
 
 def dense_z(grouping: GroupingArrays) -> np.ndarray:
     """Write Z out, shape (rows, units x terms), the terms of a unit next to each other."""
-    rows, terms = grouping.terms.shape
+    rows, terms = len(grouping.terms), grouping.terms.shape[-1]
     out = np.zeros((rows, grouping.units, terms))
     for row in range(rows):
         if grouping.weights is None:
             out[row, grouping.index[row]] += grouping.terms[row]
-        else:
-            for unit, weight in zip(grouping.index[row], grouping.weights[row], strict=True):
-                out[row, unit] += weight * grouping.terms[row]
+            continue
+        for slot, unit in enumerate(grouping.index[row]):
+            # Members may have values of their own.
+            own = grouping.terms[row] if grouping.terms.ndim == 2 else grouping.terms[row, slot]
+            out[row, unit] += grouping.weights[row, slot] * own
     return out.reshape(rows, -1)
 
 
@@ -75,7 +77,9 @@ def layouts(draw: st.DrawFn, kinds: Sequence[str] = KINDS, most: int = 4) -> Lay
     """Draw groupings of every kind on up to thirty rows.
 
     ``any``: units at random, some without a row; ``child`` and ``parent`` of an earlier grouping;
-    ``same`` as an earlier grouping; ``members``: several weighted units a row, some weights zero.
+    ``same`` as an earlier grouping; ``members``: several weighted units a row, some weights zero;
+    ``teams``: the same, rows with units of one of many teams; ``roles``: every member has terms of
+    its own.
     """
     rows = draw(st.integers(3, 30))
     seed = draw(st.integers(0, 2**20))
@@ -87,9 +91,14 @@ def layouts(draw: st.DrawFn, kinds: Sequence[str] = KINDS, most: int = 4) -> Lay
         units = draw(st.integers(1, 12))
         earlier = [item for item in groupings if item.weights is None]
         weights = None
-        if kind == "members":
-            slots = draw(st.integers(1, 3))
+        slots = draw(st.integers(1, 3))
+        if kind in ("members", "teams", "roles"):
             index = random.integers(0, units, size=(rows, slots))
+            if kind != "members" and random.random() < 0.7:
+                size = int(random.integers(1, 4))
+                index = index * size + random.integers(0, size, size=(rows, slots))
+                index[:] = index[:, :1] // size * size + index % size
+                units *= size
             weights = random.dirichlet(np.ones(slots), size=rows)
             weights[random.random(weights.shape) < 0.3] = 0.0
         elif kind == "any" or not earlier:
@@ -104,9 +113,10 @@ def layouts(draw: st.DrawFn, kinds: Sequence[str] = KINDS, most: int = 4) -> Lay
                 index = other.index * 3 + random.integers(0, 3, size=rows)
                 units = other.units * 3
         sizes = draw(st.sampled_from([(1,), (2,), (3,), (1, 1), (1, 2), (2, 1), (1, 1, 1)]))
-        terms = random.normal(size=(rows, sum(sizes)))
+        own = (slots,) if kind == "roles" else ()
+        terms = random.normal(size=(rows, *own, sum(sizes)))
         if number == 0 or random.random() < 0.5:
-            terms[:, 0] = 1.0
+            terms[..., 0] = 1.0
         groupings.append(GroupingArrays(units, index, weights, terms))
         blocks.append(sizes)
     fixed = random.normal(size=(rows, draw(st.integers(1, 4))))
