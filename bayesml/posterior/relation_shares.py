@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
-from bayesml.posterior.effect_distributions import require_normal_effects
+from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import covariance_draws, parameter_draws_of
@@ -86,6 +86,7 @@ def social_relations_shares(
     instead = "bml.variance_components(fit)"
     require_one_predictor(fit.facts, "social_relations_shares", f"Use {instead}.")
     require_normal_effects(fit, "social_relations_shares", instead)
+    require_one_covariance(fit, "social_relations_shares", instead)
     variances: dict[str, np.ndarray] = {}
     correlations: dict[str, np.ndarray] = {}
     for grouping in fit.facts.groupings:

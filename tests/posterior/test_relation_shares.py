@@ -226,6 +226,13 @@ def test_what_is_not_defined_is_refused(name: str, table: pd.DataFrame, fake_fit
         call(of_counts(table, fake_fit))
 
 
+def test_shares_are_of_families_of_one_kind(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    kinds = table.assign(kind=table["family"].isin(["f0", "f1"]).map({True: "a", False: "b"}))
+    made = model_of(kinds, group="family", by={"family": "kind"})
+    with pytest.raises(FitError, match="takes one SD for all units, and those of 'family'"):
+        bml.social_relations_shares(fake_fit(made, draws=5, chains=1, values={}))
+
+
 def test_shares_need_a_social_relations_model(table: pd.DataFrame, fake_fit: FakeFit) -> None:
     fit = fake_fit(bml.two_level(table, "liking ~ 1", group="family"), draws=5, chains=1, values={})
     with pytest.raises(FitError, match="needs a social-relations model"):
