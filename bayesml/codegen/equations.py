@@ -73,6 +73,8 @@ def equation(resolved: ResolvedSpec) -> str:
 
 def _likelihood(resolved: ResolvedSpec) -> list[str]:
     spec = resolved.spec
+    if spec.families:
+        return [*_which_outcomes(resolved), *_likelihoods_by_outcome(resolved)]
     outcome = rf"{_name(resolved)}_{{i}}"
     kind = resolved.family.response
     if kind == "ordered":
@@ -99,6 +101,26 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
             rf"{symbol}(?![a-z])", lambda match: rf"{match[0]}_{{i}}", distribution
         )
     return [*which, rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
+
+
+def _likelihoods_by_outcome(resolved: ResolvedSpec) -> list[str]:
+    """Return a line for each outcome, and what its linear predictor is."""
+    lines = []
+    for number, item in enumerate(resolved.spec.outcome_families):
+        name, kind = latex_text(item.outcome), item.record.response
+        distribution = item.record.equation.format(mean=_MEANS[kind], trials="1")
+        if kind == "binary":
+            distribution = rf"\mathrm{{Bernoulli}}({_MEANS[kind]})"
+        for parameter in resolved.outcome_parameter_priors:
+            if number in resolved.spec.outcomes_of_parameter(parameter):
+                symbol = re.escape(_symbol(parameter))
+                pieces = re.split(rf"({symbol})(?![a-z])", distribution)
+                own = [f"{p}_{{{name}}}" if i % 2 else p for i, p in enumerate(pieces)]
+                distribution = "".join(own)
+        link = _LINKS[item.link.name].format(_MEANS[kind])
+        where = rf"\quad \text{{where }}o[i] = {name}"
+        lines.append(rf"y_{{i}} &\sim {distribution},\ {link} = \eta_{{i}}{where}")
+    return lines
 
 
 def _correlated(residual: ResolvedResidual, outcome: str, distribution: str) -> list[str]:
@@ -154,8 +176,9 @@ def _up_to(last: int) -> str:
 
 
 def _predictor(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[str]:
-    inside = _MEANS[resolved.family.response]
-    left = _LINKS[resolved.spec.link].format(inside) if inside else r"\eta_{i}"
+    left = r"\eta_{i}"
+    if not resolved.spec.families and (inside := _MEANS[resolved.family.response]):
+        left = _LINKS[resolved.spec.link].format(inside)
     own = ",o[i]" if resolved.outcomes else ""
     terms = [_beta(f"0{own}")] if resolved.intercept else []
     terms += [
@@ -266,8 +289,10 @@ def _outcome_priors(resolved: ResolvedSpec) -> list[tuple[str, Prior]]:
         found.append((_beta(f"{place % count + 1},{names[place // count]}"), prior))
     for parameter, priors in resolved.outcome_parameter_priors.items():
         symbol = _symbol(parameter)
+        having = resolved.spec.outcomes_of_parameter(parameter)
+        owners = [names[number] for number in having] if resolved.spec.families else names
         found += [
-            (rf"{symbol}_{{{name}}}", prior) for name, prior in zip(names, priors, strict=True)
+            (rf"{symbol}_{{{name}}}", prior) for name, prior in zip(owners, priors, strict=True)
         ]
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bayesml.codegen.layout import LINE, tidy
+from bayesml.codegen.outcome_likelihoods import outcome_statements, outcome_words, with_index
 from bayesml.specs.censoring import duration_functions
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import (
@@ -100,7 +101,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
         "reported": _reported(resolved, grouping),
         "functions": _functions(resolved),
     }
-    title = plain(f"{resolved.spec.text}, {resolved.spec.family} {resolved.spec.link}.")
+    title = plain(f"{resolved.spec.text}, {outcome_words(resolved)}.")
     parts = [
         body["functions"],
         body["fixed"],
@@ -247,7 +248,11 @@ def _response(resolved: ResolvedSpec) -> str:
     residual = resolved.residual
     lines = ["# Response" if residual is None else f"# Response: {_residual_words(residual)}"]
     for name, priors in resolved.outcome_parameter_priors.items():
-        lines.append(f"{name} = {variable_code(name, priors, resolved.outcome_dim, True)}")
+        dim = resolved.parameter_dim(name)
+        lines.append(f"{name} = {variable_code(name, priors, dim, True)}")
+    if resolved.outcome_identifiers:
+        lines[0] = "# Response: every outcome has its own rows and likelihood"
+        return "\n".join([*lines, *outcome_statements(resolved, _likelihoods(resolved))])
     for part in resolved.parts:
         inverse = {"log": "pt.exp", "logit": "pt.sigmoid"}[part.link]
         lines.append(f"{part.parameter} = {inverse}(eta_{part.parameter})")
@@ -270,9 +275,19 @@ def _response(resolved: ResolvedSpec) -> str:
         trials=resolved.trials, link=resolved.spec.link, mean=mean, spread=spread
     )
     for name in resolved.outcome_parameter_priors:
-        statement_text = re.sub(rf'(?<!")\b{name}\b(?!")', f"{name}[own]", statement_text)
+        statement_text = with_index(statement_text, name, "own")
     lines.append(statement_text.replace("NAME", f'"{resolved.response}"', 1))
     return "\n".join(lines)
+
+
+def _likelihoods(resolved: ResolvedSpec) -> list[str]:
+    """Return the statement of each outcome's family, as for a model of it alone."""
+    return [
+        rendering_environment()
+        .from_string(item.record.likelihood)
+        .render(trials=False, link=item.link.name, mean="eta", spread=item.record.level1)
+        for item in resolved.spec.outcome_families
+    ]
 
 
 def _likelihood(resolved: ResolvedSpec) -> str:
@@ -329,8 +344,11 @@ def _cutpoints(resolved: ResolvedSpec) -> str:
 
 
 def _functions(resolved: ResolvedSpec) -> str:
-    text = resolved.family.functions.get(resolved.spec.link, "")
-    durations = resolved.family.durations
+    found = (
+        item.record.functions.get(item.link.name, "") for item in resolved.spec.outcome_families
+    )
+    text = "\n\n".join(dict.fromkeys(filter(None, found)))
+    durations = None if resolved.outcome_identifiers else resolved.family.durations
     if resolved.bounds and durations is not None:
         names = tuple(parameter.name for parameter in resolved.family.parameters)
         text = duration_functions(durations, names, resolved.bounds, resolved.censored)

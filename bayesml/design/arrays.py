@@ -28,7 +28,11 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         ``y``, the centred predictors, unit numbers, varying terms, weights, and the numbers of
         the priors. Copies, contiguous, of 64-bit types.
     """
-    data: dict[str, np.ndarray] = {"y": np.array(design.response.values)}
+    data: dict[str, np.ndarray] = {}
+    if resolved.outcome_identifiers:
+        data |= responses_by_outcome(resolved, design)
+    else:
+        data["y"] = np.array(design.response.values)
     if design.outcomes is not None:
         data |= outcome_data(resolved, design.fixed.values, design.outcomes)
     elif resolved.slopes:
@@ -136,6 +140,22 @@ def residual_priors(residual: ResolvedResidual) -> list[tuple[str, tuple[Any, ..
     return found
 
 
+def responses_by_outcome(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
+    """Return the values of each outcome that has a likelihood of its own, and which rows they are.
+
+    Counts and 0/1 outcomes are whole numbers.
+    """
+    assert design.outcomes is not None
+    data: dict[str, np.ndarray] = {}
+    places = zip(resolved.outcome_identifiers, rows_by_outcome(design.outcomes), strict=True)
+    for number, (name, rows) in enumerate(places):
+        values = design.response.values[rows]
+        whole = resolved.spec.family_of(number).record.discrete
+        data[f"y_{name}"] = values.astype(np.int64) if whole else values.astype(float)
+        data[f"rows_{name}"] = np.flatnonzero(rows)
+    return data
+
+
 def outcome_data(
     resolved: ResolvedSpec, values: np.ndarray, outcomes: OutcomeRows
 ) -> dict[str, np.ndarray]:
@@ -167,6 +187,12 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
         coords["coef"] = list(resolved.own_coefficients)
     if resolved.outcomes:
         coords[resolved.outcome_dim] = list(resolved.outcomes)
+    if resolved.outcome_identifiers and design.outcomes is not None:
+        places = zip(resolved.outcome_identifiers, rows_by_outcome(design.outcomes), strict=True)
+        coords |= {f"obs_{name}": design.rows.table_rows[rows].tolist() for name, rows in places}
+        for name in resolved.outcome_parameter_priors:
+            having = resolved.spec.outcomes_of_parameter(name)
+            coords[resolved.parameter_dim(name)] = [resolved.outcomes[place] for place in having]
     if resolved.slopes:
         coords["predictor"] = list(resolved.slopes)
     if resolved.categories:

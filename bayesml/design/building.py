@@ -21,7 +21,7 @@ from bayesml.design.designs import Design, VaryingPart
 from bayesml.design.matrices import build_matrix, without_intercept
 from bayesml.design.member_terms import all_slots, used_terms, varying_values
 from bayesml.design.offsets import offset_of_rows
-from bayesml.design.outcome_priors import even_response, outcome_scales
+from bayesml.design.outcome_priors import outcome_working
 from bayesml.design.predictor_parts import (
     build_parts,
     main_reliabilities,
@@ -78,8 +78,9 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     spec = spec.stacked
     baseline, by = dict(spec.baseline), outcomes.column if outcomes is not None else ""
     fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part", positions, by)
-    check_predictors(fixed, spec.family_record.intercept)
-    if not spec.family_record.intercept:
+    intercept = all(item.record.intercept for item in spec.outcome_families)
+    check_predictors(fixed, intercept)
+    if not intercept:
         fixed = without_intercept(fixed)
     parts = build_parts(spec, frame, baseline, positions)
     varying = tuple(
@@ -108,13 +109,11 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         ),
     ]
     offset = offset_of_rows(spec, frame, positions)
-    crude, constant = response, with_constant(fixed)
-    if outcomes is not None:
-        crude = even_response(response, outcomes, outcome_scales(spec, response, offset, outcomes))
-        constant = fixed.values
     stand_in = (
-        working_response(spec, crude, offset),
-        constant,
+        working_response(spec, response, offset)
+        if outcomes is None
+        else outcome_working(spec, response, offset, outcomes),
+        with_constant(fixed) if outcomes is None else fixed.values,
         [(part.units, part.terms) for part in varying],
     )
     if residual is not None:

@@ -10,6 +10,7 @@ from bayesml.design.responses import Response
 from bayesml.design.stacking import OutcomeRows
 from bayesml.design.units import Units, check_rows_per_unit
 from bayesml.errors import SpecError, TableError, did_you_mean, listed, quoted
+from bayesml.specs.family_records import Family
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.parsing import parse
@@ -187,23 +188,13 @@ def check_groupings(
     ------
     SpecError
     """
-    kind = spec.family_record.response
-    counted = kind == "count" or (
-        kind == "binary" and response.trials is not None and int(response.trials.max()) > 1
-    )
-    # A parameter of the family's own already says how outcomes scatter around their mean.
-    dispersed = counted and not spec.family_record.parameters
-    spread_by = [item.name for item in spec.family_record.parameters if item.name != "cutpoints"]
-    if spec.family_record.level1:
-        reason = "the residual has the same units"
-    elif spread_by:
-        reason = f"{listed(spread_by)} already says how single rows scatter around their mean"
-    else:
-        reason = f"a {spec.family} outcome with one row a unit has no variance left to explain"
+    scatter = [_scatter(item.record, response) for item in spec.outcome_families]
     seen: dict[bytes, str] = {}
     for grouping, units in parts:
-        for own in _by_outcome(units, outcomes):
-            check_rows_per_unit(grouping, own, dispersed, reason)
+        by_outcome = _by_outcome(units, outcomes)
+        for number, (dispersed, reason) in enumerate(scatter):
+            for own in by_outcome[number : number + 1] if spec.families else by_outcome:
+                check_rows_per_unit(grouping, own, dispersed, reason)
         if units.weights is not None:
             continue
         # Units numbered in order of appearance: equal for equal partitions.
@@ -219,10 +210,30 @@ def check_groupings(
         seen[key] = grouping.name
 
 
+def _scatter(family: Family, response: Response) -> tuple[bool, str]:
+    """Return whether a row may have an effect of its own, and why it may not."""
+    counted = family.response == "count" or (
+        family.response == "binary"
+        and response.trials is not None
+        and int(response.trials.max()) > 1
+    )
+    # A parameter of the family's own already says how outcomes scatter around their mean.
+    dispersed = counted and not family.parameters
+    spread_by = [item.name for item in family.parameters if item.name != "cutpoints"]
+    if family.level1:
+        return dispersed, "the residual has the same units"
+    if spread_by:
+        words = f"{listed(spread_by)} already says how single rows scatter around their mean"
+        return dispersed, words
+    return dispersed, f"a {family.name} outcome with one row a unit has no variance left to explain"
+
+
 def _by_outcome(units: Units, outcomes: OutcomeRows | None) -> list[Units]:
     """Return the units of each outcome's rows: an outcome's variance is learnt from its own."""
-    if outcomes is None or units.weights is not None:
+    if outcomes is None:
         return [units]
+    if units.weights is not None:
+        return [units] * len(outcomes.labels)
     found = []
     for place in range(len(outcomes.labels)):
         own, index = np.unique(units.index[outcomes.number == place], return_inverse=True)

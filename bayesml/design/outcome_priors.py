@@ -14,10 +14,11 @@ from bayesml.design.default_priors import (
 )
 from bayesml.design.predictor_parts import grouping_keys
 from bayesml.design.responses import Response
-from bayesml.design.stacking import OutcomeRows, own_labels, row_of_outcome
+from bayesml.design.stacking import OutcomeRows, one_outcome, own_labels, row_of_outcome
+from bayesml.design.working_responses import Working, joined_working, working_response
 from bayesml.specs.distributions import Prior, parse_prior
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.naming import assign_identifiers
+from bayesml.specs.naming import assign_identifiers, outcome_identifiers
 from bayesml.specs.outcome_terms import MEMBER, OUTCOME
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
@@ -54,11 +55,31 @@ def outcome_scales(
 ) -> list[tuple[float, float]]:
     """Return the scale of each outcome, and its location on the link scale."""
     found = []
-    for rows in rows_by_outcome(outcomes):
+    for number, rows in enumerate(rows_by_outcome(outcomes)):
         own = replace(response, values=response.values[rows])
-        scales = response_scales(spec, own, None if offset is None else offset[rows])
+        alone = one_outcome(spec, number, outcomes.labels[number]) if spec.families else spec
+        scales = response_scales(alone, own, None if offset is None else offset[rows])
         found.append((scales.response, scales.location))
     return found
+
+
+def outcome_working(
+    spec: ModelSpec, response: Response, offset: np.ndarray | None, outcomes: OutcomeRows
+) -> Working:
+    """Return the stand-in for several outcomes, each on its own rows where families differ."""
+    scales = outcome_scales(spec, response, offset, outcomes)
+    crude = even_response(response, outcomes, scales)
+    if not spec.families:
+        return working_response(spec, crude, offset)
+    parts = [
+        working_response(
+            one_outcome(spec, number, outcomes.labels[number]),
+            replace(crude, values=crude.values[rows]),
+            None if offset is None else offset[rows],
+        )
+        for number, rows in enumerate(rows_by_outcome(outcomes))
+    ]
+    return joined_working(parts, outcomes.number)
 
 
 def rows_by_outcome(outcomes: OutcomeRows) -> list[np.ndarray]:
@@ -76,14 +97,10 @@ def outcome_keys(
     slopes = [label for label in labels if not label.endswith(":Intercept")]
     if slopes:
         fixed += ["beta", *(f"beta[{label}]" for label in slopes)]
-    own = [
-        key
-        for parameter in spec.family_record.parameters
-        for key in (
-            parameter.name,
-            *(f"{parameter.name}[{name}]" for name in outcomes.labels),
-        )
-    ]
+    own = []
+    for parameter in spec.scalar_parameters:
+        having = having_parameter(spec, parameter.name, outcomes)
+        own += [parameter.name, *(f"{parameter.name}[{outcomes.labels[n]}]" for n in having)]
     return fixed, own
 
 
@@ -127,16 +144,22 @@ def outcome_priors(
             deviation = deviation if deviation > 0 else float(np.abs(column).mean())
             keys = (f"beta[{outcome}:{name}]", "beta")
             slopes.append(book.prior(keys, "real", Prior("Normal", (0.0, wide / deviation))))
-    for parameter in spec.family_record.parameters:
-        parameters[parameter.name] = tuple(
-            book.prior(
-                (f"{parameter.name}[{outcome}]", parameter.name),
-                parameter.support,
-                parse_prior(parameter.default.format(s=scale), parameter.support),
-            )
-            for outcome, (scale, _) in zip(outcomes.labels, scales, strict=True)
-        )
+    for parameter in spec.scalar_parameters:
+        name, priors = parameter.name, []
+        for number in having_parameter(spec, name, outcomes):
+            family = spec.family_of(number).record
+            own_parameter = next(item for item in family.parameters if item.name == name)
+            default = own_parameter.default.format(s=scales[number][0])
+            support = own_parameter.support
+            keys = (f"{name}[{outcomes.labels[number]}]", name)
+            priors.append(book.prior(keys, support, parse_prior(default, support)))
+        parameters[name] = tuple(priors)
     return OutcomePriors(tuple(intercepts), tuple(slopes), parameters)
+
+
+def having_parameter(spec: ModelSpec, name: str, outcomes: OutcomeRows) -> tuple[int, ...]:
+    """Return the numbers of the outcomes, or members, that have a parameter of the likelihood."""
+    return spec.outcomes_of_parameter(name) if spec.families else tuple(range(len(outcomes.labels)))
 
 
 def term_scales(
@@ -200,7 +223,12 @@ def resolve_outcomes(
     """
     labels = design.fixed.labels
     stacked = spec.stacked
-    names, response_name = assign_identifiers([g.name for g in spec.groupings], stacked.response)
+    groupings = [grouping.name for grouping in spec.groupings]
+    names, response_name = assign_identifiers(groupings, stacked.response)
+    identifiers: tuple[str, ...] = ()
+    if spec.families:
+        names, identifiers = outcome_identifiers(outcomes.labels, groupings)
+        response_name = stacked.response
     scales = outcome_scales(stacked, design.response, design.offset, outcomes)
     fixed, own = outcome_keys(stacked, labels, outcomes)
     keys = prior_keys(stacked, [], False, grouping_keys(design), {}, design.residual)
@@ -235,4 +263,5 @@ def resolve_outcomes(
         outcome_dim=dim,
         intercept_priors=found.intercepts,
         outcome_parameter_priors=parameters,
+        outcome_identifiers=identifiers,
     )

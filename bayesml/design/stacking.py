@@ -161,6 +161,35 @@ def _is_numeric(column: pd.Series) -> bool:
     return kinds.is_bool_dtype(column.dtype) or kinds.is_numeric_dtype(column.dtype)
 
 
+def one_outcome(spec: ModelSpec, number: int, name: str) -> ModelSpec:
+    """Return the model of one of several outcomes by itself, without predictors and groupings.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Of several outcomes, as the user wrote it or stacked.
+    number : int
+        Of the outcome.
+    name : str
+        The outcome's column.
+    """
+    own = spec.family_of(number)
+    return replace(
+        spec,
+        formula=f"{name_text(name)} ~ 1",
+        groupings=(),
+        family=own.record.name,
+        link=own.link.name,
+        families=(),
+        links=(),
+        priors=(),
+        baseline=(),
+        structure="model",
+        residual=None,
+        residual_correlation=True,
+    )
+
+
 def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Response:
     """Return the values of all outcomes, each checked against the family under its own name.
 
@@ -172,22 +201,26 @@ def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
     number = frame[OUTCOME].cat.codes.to_numpy()
     found: list[Response] = []
     for place, name in enumerate(spec.outcomes):
-        own = replace(
-            spec,
-            formula=f"{name_text(name)} ~ 1",
-            groupings=(),
-            priors=(),
-            baseline=(),
-            structure="model",
-            residual_correlation=True,
-        )
+        own = one_outcome(spec, place, name)
         rows = number == place
         column = frame.loc[rows, [VALUE]].rename(columns={VALUE: name}).reset_index(drop=True)
         found.append(find_response(own, column, positions[rows]))
-    values = np.empty(len(frame), dtype=found[0].values.dtype)
+    values = np.empty(len(frame), dtype=np.result_type(*(item.values for item in found)))
     for place, response in enumerate(found):
         values[number == place] = response.values
-    return Response(values, notes=tuple(note for item in found for note in item.notes))
+    notes = [note for item in found for note in item.notes]
+    return Response(values, notes=(*notes, *_independent_residuals(spec)))
+
+
+def _independent_residuals(spec: ModelSpec) -> tuple[str, ...]:
+    """Say that residuals of several Gaussian outcomes beside others are independent."""
+    names = [item.outcome for item in spec.outcome_families if item.record.correlated_residuals]
+    if not spec.families or len(names) < 2 or not spec.residual_correlation:
+        return ()
+    return (
+        f"The residuals of {listed(names)} are independent given the effects: beside outcomes of "
+        "other families correlated residuals are not there in this version.",
+    )
 
 
 def row_of_outcome(values: np.ndarray, outcomes: OutcomeRows) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A roughly normal stand-in for an outcome on the link scale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,31 @@ def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | N
         # Durations that have not ended say little: as if each row said its share.
         constant *= (response.bounds[CENSORING] != RIGHT).mean()
     return Working(latent, lambda eta: (latent, constant), False)
+
+
+def joined_working(parts: Sequence[Working], number: np.ndarray) -> Working:
+    """Return the stand-in for outcomes that have families of their own.
+
+    Parameters
+    ----------
+    parts : sequence of Working
+        One per outcome, over its own rows, on scales that are alike.
+    number : array of int, shape (rows,)
+        Outcome of each row.
+    """
+    rows = [np.flatnonzero(number == place) for place in range(len(parts))]
+    start = np.empty(len(number))
+    for own, part in zip(rows, parts, strict=True):
+        start[own] = part.start
+
+    def at(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        latent, weight = np.empty(len(number)), np.empty(len(number))
+        for own, part in zip(rows, parts, strict=True):
+            latent[own], weight[own] = part.at(eta[own])
+        return latent, weight
+
+    # One scale for all level-1 variances would be wrong: those of single outcomes stay.
+    return Working(start, at, True)
 
 
 def residual_spread(variance: float, values: np.ndarray) -> float:

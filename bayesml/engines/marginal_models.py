@@ -94,6 +94,8 @@ def reason_against(resolved: ResolvedSpec) -> str:
     >>> reason_against(bml.two_level(exam, "normexam ~ 1", group="school").resolved)
     ''
     """
+    if resolved.outcome_identifiers:
+        return f"outcomes of different families ({resolved.spec.family}) have no exact integral"
     if resolved.family.name != "gaussian" or resolved.spec.link != "identity":
         return f"random effects of a {resolved.family.name} outcome have no exact integral"
     reason = reason_against_residuals(resolved)

@@ -168,6 +168,9 @@ class _AtDistance:
 
 
 def _occasions(fit: Fit) -> list[str]:
+    if fit.spec.families:
+        numbers = fit.spec.outcomes_of_parameter(fit.spec.level1)
+        return [fit.facts.outcomes[number] for number in numbers]
     if fit.facts.outcomes:
         return list(fit.facts.outcomes)
     if "occasion" not in fit.posterior.coords:

@@ -156,7 +156,9 @@ def _collinear_remedy(first: str, second: str, grouping: GroupingFacts) -> str:
 
 def _cutpoint_advice(fit: Fit, judged: set[str]) -> Iterator[Problem]:
     categories = fit.facts.categories
-    if not fit.spec.family_record.ordered_cutpoints or fit.posterior["cutpoints"].ndim != 3:
+    if not fit.spec.family_of(None).record.ordered_cutpoints:
+        return
+    if fit.posterior["cutpoints"].ndim != 3:
         return
     draws = _flat(fit, "cutpoints")
     labels = [f"cutpoints[{low}|{high}]" for low, high in pairwise(categories)]

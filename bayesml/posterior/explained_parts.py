@@ -86,7 +86,7 @@ def nakagawa_r2(fit: Fit, rows: FittedRows) -> R2Draws:
     )
     slopes = _slope_notes(found.groupings)
     notes = [*slopes, *_common_notes(fit, rows, found)]
-    note = "; ".join(["slopes vary: mean over rows"] * bool(slopes) + _common_remarks(fit))
+    note = "; ".join(["slopes vary: mean over rows"] * bool(slopes) + _common_remarks(fit, rows))
     return R2Draws(values, {"part": ["marginal", "conditional"]}, notes, [note] * 2, {})
 
 
@@ -141,7 +141,9 @@ def rights_sterba_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         np.column_stack(columns),
         labels,
         [*_centring_notes(fit, found, split), *_common_notes(fit, rows, found)],
-        "; ".join(["not centred within units"] * bool(_mixed(fit, split)) + _common_remarks(fit)),
+        "; ".join(
+            ["not centred within units"] * bool(_mixed(fit, split)) + _common_remarks(fit, rows)
+        ),
     )
 
 
@@ -213,7 +215,7 @@ def snijders_bosker_r2(fit: Fit, rows: FittedRows) -> R2Draws:
             f"{listed(left_out)}: units of a multiple membership have no rows of their own, so no "
             "mean of theirs is explained."
         )
-    remark = "; ".join(_common_remarks(fit))
+    remark = "; ".join(_common_remarks(fit, rows))
     return R2Draws(np.column_stack(columns), {"level": labels}, notes, [remark] * len(labels), {})
 
 
@@ -269,20 +271,21 @@ def _covariance(centred: np.ndarray) -> np.ndarray:
 
 def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:
     """Return the level-1 variance on the scale of the linear predictor, shape (draws,)."""
-    family, spec = fit.spec.family_record, fit.spec
+    one = fit.spec.family_of(rows.outcome_number)
+    family = one.record
     own = parameter_draws_of(fit, case=ShareCase(rows.outcome_number))
     draws = {name: values.reshape(-1) for name, values in own.items()}
     sizes = fit.posterior.sizes
     number = sizes["chain"] * sizes["draw"]
     if family.level1:
         return family.variance(np.zeros(number), draws, np.ones(1))
-    if spec.latent_variance is not None:
-        return np.full(number, spec.latent_variance)
-    if spec.link_record.name != "log":
+    if one.latent_variance is not None:
+        return np.full(number, one.latent_variance)
+    if one.link.name != "log":
         ordered = family.response == "ordered"
         instead = "bml.variance_components(fit)" if ordered else "bml.r2(fit, method='bayes')"
         raise FitError(
-            f"The family {quoted(family.name)} with link {quoted(spec.link)} has no level-1 "
+            f"The family {quoted(family.name)} with link {quoted(one.link.name)} has no level-1 "
             f"variance on the scale of the linear predictor. Use {instead}."
         )
     # Lognormal: an outcome of mean m and variance v has the variance log(1 + v / m^2) on the log
@@ -369,13 +372,14 @@ def _slope_notes(groupings: tuple[UnitRows, ...]) -> list[str]:
 
 def _common_notes(fit: Fit, rows: FittedRows, found: ModelVariances) -> list[str]:
     notes = []
-    if fit.spec.latent_variance is not None:
+    one = fit.spec.family_of(rows.outcome_number)
+    if one.latent_variance is not None:
         trials = ", for one trial" if fit.facts.trials else ""
         notes.append(
             f"On the latent scale: the level-1 variance is that of the link "
-            f"{fit.facts.link}{trials}."
+            f"{one.link.name}{trials}."
         )
-    elif not fit.spec.family_record.level1:
+    elif not one.record.level1:
         notes.append(
             "On the log scale: the level-1 variance is log(1 + variance / mean^2) of the outcome "
             "at the mean over the rows; of Poisson counts log(1 + 1 / mean count)."
@@ -387,7 +391,8 @@ def _common_notes(fit: Fit, rows: FittedRows, found: ModelVariances) -> list[str
     return notes
 
 
-def _common_remarks(fit: Fit) -> list[str]:
-    if fit.spec.latent_variance is not None:
+def _common_remarks(fit: Fit, rows: FittedRows) -> list[str]:
+    one = fit.spec.family_of(rows.outcome_number)
+    if one.latent_variance is not None:
         return ["latent scale"]
-    return [] if fit.spec.family_record.level1 else ["log scale"]
+    return [] if one.record.level1 else ["log scale"]

@@ -139,7 +139,7 @@ def r2(
         )
     require_one_covariance(fit, "r2", "bml.variance_components(fit)")
     require_shared_terms(fit.facts, "r2", "bml.variance_components(fit)")
-    if fit.spec.link_record.name == "log":
+    if any(item.link.name == "log" for item in fit.spec.outcome_families):
         require_normal_effects(fit, "r2 of this outcome", "bml.variance_components(fit)")
     found = compute(fit, fitted_rows(fit, "r2"))
     sizes = fit.posterior.sizes

@@ -18,9 +18,11 @@ from bayesml.posterior.likelihood_rows import (
     PartRows,
     ResidualPlaces,
 )
+from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.records.fits import Fit
 from bayesml.specs.censoring import CENSORING, ENTRY, UPPER
+from bayesml.specs.modelspec import ModelSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,7 +89,15 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
             )
             for part in fit.facts.parts
         },
+        families=families_of_outcomes(fit.spec),
     )
+
+
+def families_of_outcomes(spec: ModelSpec) -> tuple[tuple[str, str], ...]:
+    """Return family and link of each outcome where they differ; else nothing."""
+    if not spec.families:
+        return ()
+    return tuple((item.record.name, item.link.name) for item in spec.outcome_families)
 
 
 def _residual_places(fit: Fit, constant: "xr.Dataset") -> ResidualPlaces | None:
@@ -117,17 +127,23 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
         values = posterior[name].transpose("chain", "draw", ...).values
         return np.asarray(values, dtype=float).reshape(number, *values.shape[2:])
 
+    def of_likelihood(name: str) -> np.ndarray:
+        values = parameter_values(fit, name)
+        return values.reshape(number, *values.shape[2:])
+
     effects, factors = {}, {}
     for grouping in fit.facts.groupings:
         name = grouping.identifier
         effects[name] = effects_by_kind(flat(f"u_{name}"), grouping)
         factors[name] = factors_by_kind(fit, grouping)
-    names = [item.name for item in fit.spec.scalar_parameters]
+    parameters = {item.name: of_likelihood(item.name) for item in fit.spec.scalar_parameters}
     record = residual_record(fit.spec)
+    if record is not None:
+        parameters[record.parameter] = flat(record.parameter)
     return LikelihoodDraws(
         chains=sizes["chain"],
         beta=fit.coefficient_draws.reshape(number, -1),
-        parameters={name: flat(name) for name in [*names, *([record.parameter] if record else [])]},
+        parameters=parameters,
         effects=effects,
         factors=factors,
         part_betas={

@@ -20,7 +20,6 @@ from bayesml.quantities.importance_sampling import (
     sampling_efficiency,
 )
 from bayesml.records.fits import Fit
-from bayesml.specs.families import family_named
 
 _PROBES = 20
 
@@ -119,7 +118,7 @@ def logo(fit: Fit, grouping: str, *, seed: int = 1) -> CrossValidation:
         by_unit=by_unit,
         draws=draws.number,
         mark=f"{rows.mark} {members_mark(members)}",
-        continuous=not family_named(rows.family).discrete,
+        continuous=rows.continuous,
         notes=_notes(chosen.name, likelihoods),
     )
 

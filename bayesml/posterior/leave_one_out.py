@@ -23,7 +23,6 @@ from bayesml.quantities.importance_sampling import (
     sampling_efficiency,
 )
 from bayesml.records.fits import Fit
-from bayesml.specs.families import family_named
 
 # Rows whose likelihood tells how well the chains mixed.
 _PROBES = 40
@@ -59,7 +58,8 @@ def loo(fit: Fit) -> CrossValidation:
     -------
     CrossValidation
         With `elpd`, `se`, `p`, `table`; by row `pointwise` (`elpd`, `cpo`, `lpd`, `mcse`,
-        `pareto_k`); by unit `by_unit`. It prints, and says where it cannot be relied on.
+        `pareto_k`, and the `outcome` where there are several); by unit `by_unit`. It prints, and
+        says where it cannot be relied on.
 
     Raises
     ------
@@ -102,6 +102,8 @@ def loo(fit: Fit) -> CrossValidation:
         )
     )
     pointwise = left_out_table(found, pd.Index(rows.positions, name="row"))
+    if fit.facts.stacked and rows.outcome_number is not None:
+        pointwise["outcome"] = np.array(fit.facts.outcomes, dtype=object)[rows.outcome_number]
     # What mends rows with a high k integrates normal effects out.
     repaired = () if heavy else _with_units_integrated(rows, draws, pointwise, efficiency)
     return CrossValidation(
@@ -112,7 +114,7 @@ def loo(fit: Fit) -> CrossValidation:
         by_unit=scores_by_unit(fit, rows, pointwise, highest_reliable_k(draws.number)),
         draws=draws.number,
         mark=rows.mark,
-        continuous=not family_named(rows.family).discrete,
+        continuous=rows.continuous,
         notes=(
             *(
                 f"The effects of {int(slots.sum())} of {item.name}'s units, which have one row "
@@ -126,12 +128,23 @@ def loo(fit: Fit) -> CrossValidation:
                     "several times the scale of the outcome, and the elpd of such rows may be far "
                     "off. Use bml.kfold(model) to be sure.",
                 )
-                if family_named(rows.family).heavy_tails and any(map(np.any, sole.values()))
+                if any(family.heavy_tails for family in rows.family_records)
+                and any(map(np.any, sole.values()))
                 else ()
             ),
             *repaired,
+            *_by_outcome(pointwise),
         ),
     )
+
+
+def _by_outcome(pointwise: pd.DataFrame) -> tuple[str, ...]:
+    """Say what the rows of each of several outcomes add to the whole."""
+    if "outcome" not in pointwise:
+        return ()
+    sums = pointwise.groupby("outcome", sort=False)["elpd"].sum()
+    words = ", ".join(f"{name} {value:.1f}" for name, value in sums.items())
+    return (f"elpd by outcome: {words}.",)
 
 
 def _with_units_integrated(

@@ -9,9 +9,11 @@ import numpy as np
 
 from bayesml.design.member_terms import slot_terms
 from bayesml.posterior.residual_fits import correlated_residuals
-from bayesml.quantities.log_likelihoods import RowLikelihood, category_bounds
+from bayesml.quantities.log_likelihoods import MixedLikelihood, RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.quantities.response_means import response_mean
+from bayesml.specs.families import family_named
+from bayesml.specs.family_records import Family
 from bayesml.specs.residual_correlations import ResidualCorrelation
 
 if TYPE_CHECKING:
@@ -119,6 +121,8 @@ class LikelihoodRows:
         Units and places of correlated residuals.
     outcome_number : array of int, shape (rows,), or None
         Number of each row's outcome, where there are several.
+    families : tuple of (str, str)
+        Family and link of each outcome where they differ; else empty.
     parts : mapping of str to PartRows
         By parameter of the likelihood that has a linear predictor of its own.
     """
@@ -136,6 +140,18 @@ class LikelihoodRows:
     residual: ResidualPlaces | None = None
     outcome_number: np.ndarray | None = None
     parts: Mapping[str, PartRows] = field(default_factory=dict)
+    families: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def family_records(self) -> tuple[Family, ...]:
+        """The records of the families of the outcomes."""
+        names = [name for name, _ in self.families] or [self.family]
+        return tuple(family_named(name) for name in names)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether some outcome has a density rather than probabilities."""
+        return any(not family.discrete for family in self.family_records)
 
     @property
     def mark(self) -> str:
@@ -144,6 +160,9 @@ class LikelihoodRows:
         digest.update(np.ascontiguousarray(self.outcome, dtype=np.float64).tobytes())
         if self.trials is not None and (self.trials != 1).any():
             digest.update(np.ascontiguousarray(self.trials, dtype=np.float64).tobytes())
+        if self.families:
+            # Densities of one outcome and probabilities of another one do not compare.
+            digest.update(bytes(family.discrete for family in self.family_records))
         for name in sorted(self.bounds):
             digest.update(np.ascontiguousarray(self.bounds[name], dtype=np.float64).tobytes())
         return digest.hexdigest()
@@ -233,7 +252,12 @@ def row_likelihood(
     if rows.trials is not None:
         parameters["trials"] = rows.trials[chosen, None].astype(float)
     parameters |= {name: value[chosen, None] for name, value in rows.bounds.items()}
-    return RowLikelihood(rows.family, rows.link, outcome[:, None].astype(float), parameters)
+    values = outcome[:, None].astype(float)
+    if rows.families:
+        assert rows.outcome_number is not None
+        number = rows.outcome_number[chosen]
+        return MixedLikelihood("", "", values, parameters, number, rows.families)
+    return RowLikelihood(rows.family, rows.link, values, parameters)
 
 
 def known_predictor(

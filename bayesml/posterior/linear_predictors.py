@@ -16,6 +16,8 @@ from bayesml.posterior.effect_distributions import (
     effects_by_kind,
     sds_by_kind,
 )
+from bayesml.posterior.mixed_predictions import means_by_outcome, outcomes_by_family
+from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.prediction_rows import PredictionRows, RowsOfGrouping
 from bayesml.posterior.unknown_effects import only_terms
 from bayesml.quantities.response_means import (
@@ -93,7 +95,8 @@ def flat_draws(fit: Fit, name: str) -> np.ndarray:
 
 def flat_parameters(fit: Fit) -> dict[str, np.ndarray]:
     """Return the draws of the likelihood's parameters that have no formula of their own."""
-    return {item.name: flat_draws(fit, item.name) for item in fit.spec.scalar_parameters}
+    found = {item.name: parameter_values(fit, item.name) for item in fit.spec.scalar_parameters}
+    return {name: values.reshape(-1, *values.shape[2:]) for name, values in found.items()}
 
 
 def predictor_blocks(
@@ -287,6 +290,7 @@ def mean_of_block(
     block: PredictorBlock,
     trials: np.ndarray | None,
     parameters: Mapping[str, np.ndarray],
+    outcome: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the expected outcome of a block of rows.
 
@@ -297,12 +301,17 @@ def mean_of_block(
     trials : array, shape (rows in all,), or None
     parameters : mapping of str to array, shape (draws, ...)
         Draws of the likelihood's parameters.
+    outcome : array of int, shape (rows of the block,), or None
+        Number of each row's outcome, where there are several.
 
     Returns
     -------
     array, shape (rows, draws), or (rows, categories, draws)
         The mean, with trials the expected successes, or the probabilities of ordered categories.
     """
+    if fit.spec.families:
+        assert outcome is not None
+        return means_by_outcome(fit.spec, block.eta, block.variance, parameters, outcome)
     link = fit.spec.link
     if fit.facts.categories:
         return category_probabilities(
@@ -340,6 +349,7 @@ def outcome_of_block(
     trials: np.ndarray | None,
     parameters: Mapping[str, np.ndarray],
     rng: np.random.Generator,
+    outcome: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return outcomes drawn for a block of rows.
 
@@ -352,16 +362,21 @@ def outcome_of_block(
     parameters : mapping of str to array, shape (draws, ...)
         Draws of the likelihood's parameters that are the same for all rows.
     rng : numpy Generator
+    outcome : array of int, shape (rows of the block,), or None
+        Number of each row's outcome, where there are several.
 
     Returns
     -------
     array, shape (rows, draws)
         Categories are numbers from 0.
     """
-    family, link = fit.spec.family_record, fit.spec.link
     eta = block.eta
     if block.variance is not None:
         eta = eta + np.sqrt(block.variance) * rng.standard_normal(eta.shape)
+    if fit.spec.families:
+        assert outcome is not None
+        return outcomes_by_family(fit.spec, eta, parameters, outcome, rng)
+    family, link = fit.spec.family_record, fit.spec.link
     # One more axis than the draws, the rows, where it is not there already.
     values: dict[str, Any] = {
         name: draws if draws.ndim == 2 and name != "cutpoints" else draws[None]

@@ -178,6 +178,7 @@ def _median_ratio(
     fit: Fit, grouping: str | None, at: At | None, name: str, link: str
 ) -> LabelledQuantity:
     spec = fit.spec
+    _require_one_outcome(fit, name)
     if spec.link_record.name != link:
         call = _RATIO_CALLS.get(spec.link_record.name, "bml.vpc(fit)")
         raise FitError(
@@ -205,11 +206,7 @@ def median_ratio_quantity(
     scale : array, shape (chains, draws), or float
         What variances on the link scale are multiplied by.
     """
-    if fit.facts.outcomes:
-        raise FitError(
-            f"The {name} is about one outcome, and this model has {len(fit.facts.outcomes)}. Use "
-            "bml.variance_components(fit): it is exp(0.954 sd) of the outcome's intercept."
-        )
+    _require_one_outcome(fit, name)
     instead = "bml.variance_components(fit)"
     require_one_covariance(fit, f"The {name}", instead)
     require_normal_effects(fit, f"The {name}", instead)
@@ -230,3 +227,11 @@ def median_ratio_quantity(
         cases,
         {"at": dict(point.at)},
     )
+
+
+def _require_one_outcome(fit: Fit, name: str) -> None:
+    if fit.facts.outcomes:
+        raise FitError(
+            f"The {name} is about one outcome, and this model has {len(fit.facts.outcomes)}. Use "
+            "bml.variance_components(fit): it is exp(0.954 sd) of the outcome's intercept."
+        )

@@ -221,14 +221,16 @@ def _on_blocks[T](
                 normal = np.random.default_rng([seed, block.rows.start]).standard_normal
                 values = values + np.sqrt(block.variance) * normal(values.shape)
         elif kind == "mean":
-            own = own_parameters(parameters, _outcome_of(rows, block.rows))
-            values = mean_of_block(fit, block, rows.trials, own)
+            outcome = _outcome_of(rows, block.rows)
+            own = own_parameters(parameters, outcome)
+            values = mean_of_block(fit, block, rows.trials, own, outcome)
         elif fit.facts.stacked and residual_record(fit.spec) is not None:
             values = outcomes_of_block(fit, block, rows, seed)
         else:
             rng = np.random.default_rng([seed, block.rows.start])
-            own = own_parameters(parameters, _outcome_of(rows, block.rows))
-            values = outcome_of_block(fit, block, rows.trials, own, rng)
+            outcome = _outcome_of(rows, block.rows)
+            own = own_parameters(parameters, outcome)
+            values = outcome_of_block(fit, block, rows.trials, own, rng, outcome)
         return use(block.rows, values)
 
     return list(worked_blocks(predictor_blocks(fit, rows, seed, parts=kind != "linear"), make))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.check_words import FITS, SUSPICIOUS, check_words
+from bayesml.posterior.outcome_replications import checked_outcome
 from bayesml.posterior.replicated_rows import (
     DRAWS,
     NEW,
@@ -65,7 +66,8 @@ def posterior_checks(
     -------
     DataFrame
         One row per check: `part` (``outcome``, ``residuals``, a grouping, or a grouping and its
-        term), `statistic`, `units`, `observed`, `replicated` (the mean), `lower`, `upper`,
+        term; behind the name of the outcome where families differ), `statistic`, `units`,
+        `observed`, `replicated` (the mean), `lower`, `upper`,
         `p_value` and `words`. Outcomes are in their own unit; of binomial outcomes with trials
         the share of successes, of ordered outcomes the category's number from 0. `units` says
         what was replicated: ``same`` units keep their effects (except in groupings with one row
@@ -98,12 +100,14 @@ def posterior_checks(
     prob, seed = checked_prob(prob), checked_seed(seed)
     checked = checked_rows(fit, draws)
     rng = np.random.default_rng(seed)
-    tally = _Tally()
-    for units in (SAME, NEW) if checked.rows.groupings else (SAME,):
-        groups = [UnitMembers.of(checked, item) for item in fit.facts.groupings]
-        for block, made in _blocks(checked, rng, units):
-            tally.add(units, *_statistics(checked, block, made, groups, units))
-    table = tally.table(prob)
+    if fit.spec.families:
+        tables = []
+        for number, name in enumerate(fit.facts.outcomes):
+            own = _checks(checked_outcome(checked, number), rng, prob)
+            tables.append(own.assign(part=[f"{name}: {part}" for part in own["part"]]))
+        table = pd.concat(tables, ignore_index=True)
+    else:
+        table = _checks(checked, rng, prob)
     flagged = int((table["words"] != FITS).sum())
     table.attrs = {
         "draws": checked.draws.number,
@@ -115,6 +119,16 @@ def posterior_checks(
         "chance at most.",
     }
     return table
+
+
+def _checks(checked: CheckedRows, rng: np.random.Generator, prob: float) -> pd.DataFrame:
+    """Return the checks of the rows of a fit, or of one of its outcomes."""
+    tally = _Tally()
+    for units in (SAME, NEW) if checked.rows.groupings else (SAME,):
+        groups = [UnitMembers.of(checked, item.facts) for item in checked.rows.groupings]
+        for block, made in _blocks(checked, rng, units):
+            tally.add(units, *_statistics(checked, block, made, groups, units))
+    return tally.table(prob)
 
 
 _CONTINUOUS = ("real", "positive", "unit")

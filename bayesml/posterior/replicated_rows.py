@@ -14,11 +14,13 @@ from bayesml.posterior.effect_distributions import (
     require_one_covariance,
 )
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
-from bayesml.posterior.linear_predictors import covariance_root, flat_draws
+from bayesml.posterior.linear_predictors import covariance_root, flat_draws, flat_parameters
 from bayesml.posterior.residual_fits import correlated_residuals, residual_record
+from bayesml.quantities.mixed_outcomes import joined_outcomes
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.quantities.response_means import response_mean
 from bayesml.records.fits import Fit
+from bayesml.specs.outcome_families import OutcomeFamily
 
 SAME, NEW = "same", "new"
 DRAWS = 500
@@ -87,7 +89,9 @@ class CheckedRows:
     @property
     def kind(self) -> str:
         """What the outcome is: the family's kind of response, or "share" with trials."""
-        response = self.fit.spec.family_record.response
+        number, spec = self.rows.outcome_number, self.fit.spec
+        one = spec.family_record if number is None else spec.family_of(number).record
+        response = one.response
         return "share" if response == "binary" and self.has_trials else response
 
     @property
@@ -144,12 +148,13 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
     chosen = chosen_places(fit.draws_made, most)
     groupings = [item.identifier for item in fit.facts.groupings]
     beta = flat_draws(fit, "beta") if "beta" in fit.posterior else np.empty((fit.draws_made, 0))
-    names = [item.name for item in fit.spec.scalar_parameters]
+    parameters = {name: values[chosen] for name, values in flat_parameters(fit).items()}
     record = residual_record(fit.spec)
-    names += [record.parameter] if record is not None else []
+    if record is not None:
+        parameters[record.parameter] = flat_draws(fit, record.parameter)[chosen]
     return ChosenDraws(
         beta[chosen],
-        {name: flat_draws(fit, name)[chosen] for name in names},
+        parameters,
         {name: flat_draws(fit, f"u_{name}")[chosen] for name in groupings},
         {item.identifier: covariance_root(fit, item)[chosen] for item in fit.facts.groupings},
         {
@@ -261,7 +266,7 @@ def predictors_of(
 def row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.ndarray]:
     """Return the likelihood's parameters, each an array that broadcasts to (draws, rows, ...)."""
     if checked.fit.facts.outcomes:
-        own = checked.fit.data["constant_data"].to_dataset()["outcome_number"].values
+        own = outcomes_of_rows(checked)
         return {name: value[:, own] for name, value in draws.parameters.items()}
     # One more axis than the draws: the rows.
     found = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
@@ -282,8 +287,17 @@ def simulated_outcomes(
     if residuals is not None:
         return eta + draw_residuals(residuals, rng).T
     spec, trials = checked.fit.spec, checked.rows.trials
-    family, link = spec.family_record, spec.link_record
     parameters = row_parameters(checked, draws)
+    if spec.families:
+
+        def drawn_of(place: int, own: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
+            one = spec.family_of(place)
+            with np.errstate(over="ignore"):
+                mean = one.link.inverse(own)
+            return one.record.simulate(rng, mean, {**values, "link": one.link.name}, np.asarray(1))
+
+        return joined_outcomes(outcomes_of_rows(checked), eta, parameters, drawn_of, axis=-1)
+    family, link = spec.family_record, spec.link_record
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)
     drawn = family.simulate(
@@ -308,10 +322,23 @@ def outcome_moments(
     (array, array), each of shape (draws, rows)
     """
     spec = checked.fit.spec
-    family, link = spec.family_record, spec.link_record
     residuals = _residuals(checked, draws)
     if residuals is not None:
         return eta, residuals.row_sd.T
+    if spec.families:
+        number, of_rows = outcomes_of_rows(checked), row_parameters(checked, draws)
+
+        def mean_of(place: int, own: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
+            return _moments(spec.family_of(place), own, values, np.ones(1))[0]
+
+        def sd_of(place: int, own: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
+            return _moments(spec.family_of(place), own, values, np.ones(1))[1]
+
+        return (
+            joined_outcomes(number, eta, of_rows, mean_of, axis=-1),
+            joined_outcomes(number, eta, of_rows, sd_of, axis=-1),
+        )
+    family, link = spec.family_record, spec.link_record
     if family.response == "ordered":
         mean, square = np.zeros_like(eta), np.zeros_like(eta)
         cutpoints = draws.parameters["cutpoints"].T[:, :, None]
@@ -322,15 +349,29 @@ def outcome_moments(
             mean += place * share
             square += place**2 * share
         return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
+    trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
+    return _moments(spec.family_of(None), eta, row_parameters(checked, draws), trials)
+
+
+def _moments(
+    one: OutcomeFamily, eta: np.ndarray, parameters: Mapping[str, np.ndarray], trials: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of outcomes that are not ordered."""
+    family = one.record
     with np.errstate(over="ignore"):
         # As far as the families' simulators go.
-        mean = np.minimum(link.inverse(eta), 1e18)
-    trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
-    parameters = row_parameters(checked, draws)
+        mean = np.minimum(one.link.inverse(eta), 1e18)
     variance = family.variance(mean, parameters, trials)
     if family.level1:
         variance = np.where(np.isfinite(variance), variance, np.square(parameters[family.level1]))
     return mean * family.mean_factor(parameters), np.sqrt(variance)
+
+
+def outcomes_of_rows(checked: CheckedRows) -> np.ndarray:
+    """Return the number of each row's outcome, where there are several."""
+    if checked.rows.outcome_number is not None:
+        return np.full(len(checked.outcome), checked.rows.outcome_number)
+    return np.asarray(checked.fit.data["constant_data"].to_dataset()["outcome_number"].values)
 
 
 def _residuals(checked: CheckedRows, draws: ChosenDraws) -> CorrelatedResiduals | None:

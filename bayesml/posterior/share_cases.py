@@ -1,8 +1,11 @@
 """The cases of a fit whose variance is partitioned apart: outcomes, and kinds of units."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
+
+import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.records.facts import GroupingFacts
@@ -79,3 +82,35 @@ def at_of_case(fit: Fit, at: At | None, case: ShareCase) -> dict[str, object]:
         **{name: value for name, value in (at or {}).items() if name not in case.kinds},
         **{name: kind for name, kind in case.kinds.items() if name in covariates},
     }
+
+
+def averages_a_curve(fit: Fit) -> bool:
+    """Return whether shares average a curve over effects, or need the mean of an exponential."""
+    return any(
+        item.link.name == "log"
+        or item.record.response == "unit"
+        or (
+            item.record.level1
+            and any(own.student and own.places(item.record.level1) for own in fit.facts.groupings)
+        )
+        for item in fit.spec.outcome_families
+    )
+
+
+def told_by_outcome(
+    outcomes: Sequence[str], found: Sequence[Mapping[Hashable, Any]]
+) -> dict[Hashable, Any]:
+    """Return what differs between the attributes of outcomes, each said of its outcome."""
+    attrs: dict[Hashable, Any] = {}
+    for key in dict.fromkeys(key for item in found for key in item if key != "at"):
+        told = [item.get(key) for item in found]
+        if any(value != told[0] for value in told):
+            pairs = zip(outcomes, told, strict=True)
+            attrs[key] = "; ".join(f"{name}: {value}" for name, value in pairs if value)
+    return attrs
+
+
+def of_cases(values: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+    """Return arrays of shape (chains, draws, ...) as one: behind the draws an axis of each size."""
+    stacked = np.stack(values, axis=2)
+    return stacked.reshape(*stacked.shape[:2], *sizes, *stacked.shape[3:])

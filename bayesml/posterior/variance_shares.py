@@ -15,8 +15,17 @@ from bayesml.posterior.effect_distributions import (
     sds_by_kind,
 )
 from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
+from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.residual_fits import residual_record
-from bayesml.posterior.share_cases import At, ShareCase, at_of_case, share_cases
+from bayesml.posterior.share_cases import (
+    At,
+    ShareCase,
+    at_of_case,
+    averages_a_curve,
+    of_cases,
+    share_cases,
+    told_by_outcome,
+)
 from bayesml.quantities.partition import (
     HERMITE_TERMS,
     NODES,
@@ -28,6 +37,7 @@ from bayesml.quantities.partition import (
 )
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
+from bayesml.specs.family_records import Family
 from bayesml.specs.links import LINKS
 
 WHOLE, MEAN = "whole", "mean over rows"
@@ -95,11 +105,7 @@ def variance_shares(
         else "bml.variance_components(fit)"
     )
     require_shared_terms(facts, "A share of the variance by grouping", instead)
-    family = fit.spec.family_record
-    spread = family.level1 and any(i.student and i.places(family.level1) for i in facts.groupings)
-    # All of these average a curve over effects, or need the mean of the exponential of one.
-    curved = fit.spec.link_record.name == "log" or family.response == "unit" or spread
-    if curved or scale == "response":
+    if averages_a_curve(fit) or scale == "response":
         require_normal_effects(
             fit, "A share of the variance of this outcome", "bml.variance_components(fit)"
         )
@@ -112,19 +118,16 @@ def variance_shares(
         return found[0]
     sizes = [len(labels) for labels in dims.values()]
     partition = VariancePartition(
-        *(_of_cases([getattr(item.partition, f.name) for item in found], sizes) for f in _FIELDS)
+        *(of_cases([getattr(item.partition, f.name) for item in found], sizes) for f in _FIELDS)
     )
-    points = dict(found[0].attrs["at"])
+    points = {name: value for item in found for name, value in item.attrs["at"].items()}
     for column in cases[0].kinds:
         points.pop(column, None)
     attrs = {**found[0].attrs, "at": points}
-    return Shares(partition, {**dims, **found[0].cases}, found[0].interacting, attrs)
-
-
-def _of_cases(values: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
-    """Return arrays of shape (chains, draws, ...) as one: behind the draws an axis of each size."""
-    stacked = np.stack(values, axis=2)
-    return stacked.reshape(*stacked.shape[:2], *sizes, *stacked.shape[3:])
+    if fit.spec.families:
+        attrs |= told_by_outcome(facts.outcomes, [item.attrs for item in found])
+    interacting = any(item.interacting for item in found)
+    return Shares(partition, {**dims, **found[0].cases}, interacting, attrs)
 
 
 def _shares(
@@ -133,7 +136,8 @@ def _shares(
     """Return the partition of the variance of one case."""
     facts, spec, outcome = fit.facts, fit.spec, case.outcome
     groupings = facts.main_groupings
-    family, link = spec.family_record, spec.link_record
+    one = spec.family_of(outcome)
+    family, link = one.record, one.link
     record = residual_record(spec)
     if record is not None and record.by_occasion and outcome is None:
         raise FitError(
@@ -142,7 +146,7 @@ def _shares(
             "one share of the variance. Use bml.variance_components(fit)."
         )
     counts = link.name == "log"
-    latent = spec.latent_variance is not None
+    latent = one.latent_variance is not None
     if scale not in SCALES:
         raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
     # Outcomes between 0 and 1 have no other scale.
@@ -191,7 +195,7 @@ def _shares(
                     between[..., None, :], (*between.shape[:-1], values.shape[-1], len(containing))
                 )
             parameters = parameter_draws_of(fit, point, case)
-            dispersion = _dispersion(fit, parameters, between.ndim - 1)
+            dispersion = _dispersion(family, parameters, between.ndim - 1)
             found = binary_partition(between, eta, containing, link.inverse, dispersion)
             attrs["computed_by"] = (
                 f"numerical integration ({NODES} points, {HERMITE_TERMS} Hermite polynomials), "
@@ -200,7 +204,7 @@ def _shares(
             if facts.trials:
                 attrs["trials"] = "one trial"
     elif latent:
-        found = linear_partition(between, float(spec.latent_variance or 0), containing)
+        found = linear_partition(between, float(one.latent_variance or 0), containing)
     elif family.level1:
         parameters = parameter_draws_of(fit, point, case)
         level1 = family.variance(np.zeros(between.shape[:2]), parameters, np.ones(1))
@@ -221,15 +225,17 @@ def _shares(
     return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
 
 
-def _dispersion(fit: Fit, parameters: Mapping[str, np.ndarray], axes: int) -> np.ndarray | float:
+def _dispersion(
+    family: Family, parameters: Mapping[str, np.ndarray], axes: int
+) -> np.ndarray | float:
     """Return the variance of an outcome of one trial and mean p over p (1 - p)."""
-    if fit.spec.family_record.response == "ordered":
+    if family.response == "ordered":
         return 1.0
     draws = {
         name: values.reshape(*values.shape, *(1,) * (axes - values.ndim))
         for name, values in parameters.items()
     }
-    return fit.spec.family_record.variance(np.array(0.5), draws, np.ones(1)) / 0.25
+    return family.variance(np.array(0.5), draws, np.ones(1)) / 0.25
 
 
 def parameter_draws_of(
@@ -249,8 +255,8 @@ def parameter_draws_of(
     """
     if case.outcome is not None:
         return {
-            item.name: _values(fit, item.name)[..., case.outcome]
-            for item in fit.spec.family_record.parameters
+            item.name: parameter_values(fit, item.name)[..., case.outcome]
+            for item in fit.spec.family_of(case.outcome).record.parameters
         }
     found = {
         item.name: _values(fit, item.name)
@@ -279,7 +285,7 @@ def _variance_of_mean(
 
     All families with log link have such a variance: two values of m give a and b.
     """
-    family = fit.spec.family_record
+    family = fit.spec.family_of(case.outcome).record
     draws = parameter_draws_of(fit, point, case)
     if extended:
         draws = {name: values[..., None] for name, values in draws.items()}
@@ -296,18 +302,18 @@ def require_finite_variance(fit: Fit) -> None:
     ------
     FitError
     """
-    family = fit.spec.family_record
-    if family.response != "positive":
-        return
     numbers: list[int | None] = [*range(len(fit.facts.outcomes))] or [None]
+    families = [fit.spec.family_of(number).record for number in numbers]
     ones = [
         family.variance(np.array(1.0), parameter_draws_of(fit, case=ShareCase(number)), np.ones(1))
-        for number in numbers
+        for number, family in zip(numbers, families, strict=True)
+        if family.response == "positive"
     ]
-    infinite = float(np.mean(np.isinf(ones).any(axis=0)))
+    infinite = float(np.mean(np.isinf(ones).any(axis=0))) if ones else 0.0
     if infinite:
+        name = next(family.name for family in families if family.response == "positive")
         raise FitError(
-            f"The variance of the family {quoted(family.name)} is infinite in {infinite:.0%} of "
+            f"The variance of the family {quoted(name)} is infinite in {infinite:.0%} of "
             "the draws (a shape of 2 or less), so shares of it say nothing. Use "
             "bml.variance_components(fit), whose SDs are on the scale of log durations."
         )

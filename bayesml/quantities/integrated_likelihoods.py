@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 from scipy.special import logsumexp
 
-from bayesml.quantities.log_likelihoods import RowLikelihood
+from bayesml.quantities.log_likelihoods import MixedLikelihood, RowLikelihood
 
 # Newton's method stops where no linear predictor moves by more: it only places the nodes.
 _SETTLED = 1e-3
@@ -48,6 +48,11 @@ def integrated_rows(likelihood: RowLikelihood, eta: np.ndarray, spread: np.ndarr
     -------
     array, shape (rows, draws)
     """
+    if isinstance(likelihood, MixedLikelihood):
+        found = np.empty_like(eta)
+        for rows, own in likelihood.of_outcomes():
+            found[rows] = integrated_rows(own, eta[rows], spread[rows])
+        return found
     if likelihood.family == "gaussian":
         sigma = np.hypot(likelihood.parameters["sigma"], spread)
         return RowLikelihood("gaussian", "identity", likelihood.outcome, {"sigma": sigma})(eta)

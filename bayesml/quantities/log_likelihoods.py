@@ -5,10 +5,11 @@ come first, so that a row's outcome and a draw's parameters broadcast against an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesml.quantities.mixed_outcomes import joined_outcomes
 from bayesml.specs.families import FAMILIES
 
 # Slopes and curvatures beyond it are as good as infinite.
@@ -71,6 +72,54 @@ class RowLikelihood:
             for name, value in self.parameters.items()
         }
         return RowLikelihood(self.family, self.link, self.outcome[chosen], parameters)
+
+
+@dataclass(frozen=True)
+class MixedLikelihood(RowLikelihood):
+    """The log-likelihood of rows of outcomes that have families of their own.
+
+    Parameters
+    ----------
+    number : array of int, shape (rows,)
+        Outcome of each row.
+    families : tuple of (str, str)
+        Family and link of each outcome.
+    """
+
+    number: np.ndarray
+    families: tuple[tuple[str, str], ...]
+
+    def __call__(self, eta: np.ndarray) -> np.ndarray:
+        """Return log p(y | eta), shape of `eta` (..., rows, draws)."""
+
+        def of_outcome(
+            place: int, values: np.ndarray, parameters: Mapping[str, np.ndarray]
+        ) -> np.ndarray:
+            family, link = self.families[place]
+            outcome = self.outcome[self.number == place]
+            return RowLikelihood(family, link, outcome, parameters)(values)
+
+        return joined_outcomes(self.number, eta, self.parameters, of_outcome, axis=-2)
+
+    def rows(self, chosen: np.ndarray) -> "MixedLikelihood":
+        """Return the log-likelihood of some of the rows."""
+        fewer = super().rows(chosen)
+        return replace(
+            self,
+            outcome=fewer.outcome,
+            parameters=fewer.parameters,
+            number=self.number[chosen],
+        )
+
+    def of_outcomes(self) -> list[tuple[np.ndarray, RowLikelihood]]:
+        """Return the rows of each outcome with their log-likelihood."""
+        found = []
+        for place in np.unique(self.number):
+            rows = np.flatnonzero(self.number == place)
+            own = super().rows(rows)
+            family, link = self.families[place]
+            found.append((rows, RowLikelihood(family, link, own.outcome, own.parameters)))
+        return found
 
 
 def category_bounds(outcome: np.ndarray, cutpoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from bayesml.errors import SpecError, listed, quoted
+from bayesml.specs.families import family_named
+from bayesml.specs.family_records import Family
 from bayesml.tables.checks import require_columns
 
 
@@ -126,3 +128,16 @@ def weight_columns(weights: Any) -> Any:
             )
         return weights
     return tuple(require_names(weights, "weights", "['weight1', 'weight2']"))
+
+
+def one_family(family: Any, structure: str) -> Family:
+    """Return the record of the family of a builder that has one outcome.
+
+    Raises
+    ------
+    SpecError
+        It is a mapping by outcome, or there is no such family.
+    """
+    if family is not None and not isinstance(family, str):
+        raise SpecError(f"{structure} has one outcome. Give one family: family='gaussian'.")
+    return family_named(family or "gaussian")

@@ -16,6 +16,7 @@ from bayesml.records.modelling import Model, make_model
 from bayesml.specs.formulas import FormulaParts, parse_formula
 from bayesml.specs.groupings import Effects, Grouping, Parametrisation
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.outcome_terms import outcomes_of
 from bayesml.specs.parsing import name_text, parse, unparse
 from bayesml.specs.residual_structures import Residual, read_residual
 from bayesml.specs.syntax import Number
@@ -27,16 +28,18 @@ class Options(TypedDict, total=False):
 
     Attributes
     ----------
-    family : str
-        Likelihood; default gaussian. `bayesml new STRUCTURE --family NAME` describes each; a name
-        that does not exist is answered by the names that do. Durations may be censored:
+    family : str or mapping of str to str
+        Likelihood; default gaussian; of several outcomes a mapping where they differ:
+        ``{"score": "gaussian", "passed": "binomial"}``. `bayesml new STRUCTURE --family NAME`
+        describes each; a name that does not exist is answered by the names that do. Durations may
+        be censored:
         ``surv(time, status)`` left of the tilde, ``surv(entry, time, status)`` with delayed entry,
         ``surv(lower, upper, kind="interval")`` where a duration lies between two times (an empty
         bound is an open one). The exponential of the linear predictor is the mean of an
         exponential and a Weibull duration, as in brms, and the median of a log-normal and a
         log-logistic one.
-    link : str
-        Link; default the family's first.
+    link : str or mapping of str to str
+        Link; default the family's first; of several outcomes a mapping where they differ.
     trials : str or int
         Column or number of binomial trials; the outcome is then the number of successes.
     exposure : str
@@ -73,8 +76,8 @@ class Options(TypedDict, total=False):
         Formulas of further parameters of the likelihood: ``{"sigma": "~ x + (1 | school)"}``.
     """
 
-    family: str
-    link: str
+    family: str | Mapping[str, str]
+    link: str | Mapping[str, str]
     trials: str | int
     exposure: str
     offset: str
@@ -93,8 +96,8 @@ class Options(TypedDict, total=False):
 
 # What an option may be, and how a message says so.
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "family": ((str,), "the name of a family"),
-    "link": ((str,), "the name of a link"),
+    "family": ((str, Mapping), "the name of a family, or a mapping by outcome"),
+    "link": ((str, Mapping), "the name of a link, or a mapping by outcome"),
     "trials": ((str, Integral), "a column or a whole number"),
     "exposure": ((str,), "a column"),
     "offset": ((str,), "a column"),
@@ -134,8 +137,7 @@ def build_model(
     spec = ModelSpec(
         formula=parts.text,
         groupings=tuple(_adjusted(grouping, given) for grouping in groupings),
-        family=given.get("family", "gaussian"),
-        link=given.get("link", ""),
+        **_likelihoods(given, outcomes_of(parts.response)),
         structure=structure,
         trials=plain_value(given.get("trials"), "trials"),
         exposure=given.get("exposure"),
@@ -165,11 +167,6 @@ def _checked(structure: str, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"{did_you_mean(key, list(Options.__annotations__))}"
             )
     given = {key: value for key, value in options.items() if value is not None}
-    if isinstance(given.get("family"), Mapping):
-        raise SpecError(
-            "family is a mapping, and outcomes of different families cannot be fitted together in "
-            "this version. Give one family for all outcomes, or fit one model for each."
-        )
     for key in [key for key in _KINDS if key in given]:
         value, (kinds, words) = given[key], _KINDS[key]
         if not isinstance(value, kinds) or isinstance(value, bool):
@@ -227,6 +224,26 @@ def _priors(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         if plain and options.get("family", "gaussian") == "gaussian":
             priors["sigma"] = "mlwin"
     return tuple(sorted((str(key), value) for key, value in priors.items()))
+
+
+def _likelihoods(options: Mapping[str, Any], outcomes: Sequence[str]) -> dict[str, Any]:
+    """Return family and link, by outcome where a mapping says them."""
+    found: dict[str, Any] = {}
+    for key, by_outcome in (("family", "families"), ("link", "links")):
+        value = options.get(key)
+        if isinstance(value, Mapping):
+            for name, text in value.items():
+                if not isinstance(text, str):
+                    raise SpecError(
+                        f"{key} is {quoted(text)} for {quoted(str(name))}. Give {_KINDS[key][1]}."
+                    )
+            found[by_outcome] = tuple((str(name), text) for name, text in value.items())
+        elif value is not None:
+            found[key] = value
+    # One link for outcomes of several families is that of each of them.
+    if "families" in found and "link" in found:
+        found["links"] = tuple((name, found["link"]) for name in outcomes)
+    return found
 
 
 def _categories(options: Mapping[str, Any]) -> tuple[Any, ...]:

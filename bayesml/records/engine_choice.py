@@ -76,7 +76,8 @@ def needs_long_trajectories(model: Model) -> bool:
     An SD that may be 0 is explored slowly; and so are cutpoints with their coefficients, which
     move against all effects at once: socatt_ordinal fails R-hat without it.
     """
-    return unsettled(model.design.reliabilities) or not model.resolved.family.intercept
+    without = any(not item.record.intercept for item in model.spec.outcome_families)
+    return unsettled(model.design.reliabilities) or without
 
 
 def run_engine(

@@ -204,7 +204,8 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
     if model.resolved.outcomes:
         dim = model.resolved.outcome_dim
         dims["beta"] = (dim, "coef")
-        dims |= dict.fromkeys(model.resolved.outcome_parameter_priors, (dim,))
+        for name in model.resolved.outcome_parameter_priors:
+            dims[name] = (model.resolved.parameter_dim(name),)
     for part in model.resolved.parts:
         dims[f"beta_{part.parameter}"] = (f"coef_{part.parameter}",)
     return {name: dims.get(name, ()) for name in model.resolved.posterior_names}
@@ -233,7 +234,7 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
 
     rows = {"obs": np.array(model.coords["obs"], dtype=np.int64)}
     observed = xr.Dataset(
-        {model.resolved.response: ("obs", model.data["y"])},
+        {model.resolved.response: ("obs", np.array(model.design.response.values))},
         coords=rows,
         attrs={"response": model.spec.response_label},
     )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.errors import SpecError, TableError, listed, quoted
-from bayesml.records.argument_checks import require_name, require_names
+from bayesml.records.argument_checks import one_family, require_name, require_names
 from bayesml.records.builder_options import (
     Options,
     build_model,
@@ -17,7 +17,6 @@ from bayesml.records.builder_options import (
     varying_terms,
 )
 from bayesml.records.modelling import Model
-from bayesml.specs.families import family_named
 from bayesml.specs.formulas import summand_texts
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.parsing import name_text
@@ -37,8 +36,9 @@ def multivariate(
     """Return a model of several outcomes of each row: the written paper and the course work.
 
     Every outcome has coefficients and varying terms of its own. Effects of one unit are correlated
-    across outcomes, and so are the residuals of Gaussian outcomes of one row. An outcome that a row
-    misses is simply absent: the row's other outcomes stay.
+    across outcomes, whatever their families, and so are the residuals of Gaussian outcomes of one
+    row where all outcomes are Gaussian. An outcome that a row misses is simply absent: the row's
+    other outcomes stay.
 
     Parameters
     ----------
@@ -53,9 +53,10 @@ def multivariate(
     slopes : sequence of str, or mapping by grouping
         Predictors whose coefficients vary over the units, besides the intercepts.
     **options
-        See `Options`; one `family` serves all outcomes, and ``residual_correlation=False`` makes
-        the residuals of Gaussian outcomes of one row independent. The keys of priors name the
-        outcome:
+        See `Options`; `family` and `link` are for all outcomes, or mappings by outcome where they
+        differ: ``family={"score": "gaussian", "passed": "binomial"}``. Beside outcomes of other
+        families the residuals of Gaussian outcomes are independent given the effects, else
+        ``residual_correlation=False`` makes them so. The keys of priors name the outcome:
         ``Intercept[written]``, ``beta[written:gender[M]]``, ``sd_school[written:Intercept]``,
         ``sigma[written]``; ``corr_school`` and ``corr_residual`` hold across outcomes.
 
@@ -63,7 +64,8 @@ def multivariate(
     -------
     Model
         The formula ``mvbind(written, course) ~ gender + (1 | school)``, which `model` takes too.
-        The posterior's `beta` has the dims outcome and coef, `sigma` the dim outcome.
+        The posterior's `beta` has the dims outcome and coef, `sigma` the dim outcome, where
+        families differ ``sigma_outcome``, the outcomes that have one.
 
     Raises
     ------
@@ -189,12 +191,12 @@ def dyadic(
     require_columns(frame, [require_name(dyad, "dyad")], "dyad")
     if member is not None:
         require_columns(frame, [require_name(member, "member")], "member")
-    family = options.get("family") or "gaussian"
-    if not family_named(family).correlated_residuals:
+    record = one_family(options.get("family"), "dyadic")
+    if not record.correlated_residuals:
         raise SpecError(
-            f"dyadic correlates residuals, which the family {quoted(family)} does not have. Use "
-            f"two_level(table, formula, group={dyad!r}, family={family!r}): its varying intercept "
-            "makes the members of a pair alike."
+            f"dyadic correlates residuals, which the family {quoted(record.name)} does not have. "
+            f"Use two_level(table, formula, group={dyad!r}, family={record.name!r}): its varying "
+            "intercept makes the members of a pair alike."
         )
     if options.get("residual") is not None:
         raise SpecError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesml.errors import FitError, quoted
 from bayesml.quantities.correlation_matrices import draw_lkj
+from bayesml.quantities.mixed_outcomes import joined_outcomes, parameters_by_outcome
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.quantities.student_effects import student_spread
 from bayesml.records.modelling import Model
@@ -69,7 +70,8 @@ def prior_predictive(model: Model, draws: int = 500, seed: int | None = None) ->
     for grouping in model.resolved.groupings:
         name = grouping.identifier
         reported[f"u_{name}"] = _effects(grouping, parameters, model.data.get(f"by_{name}"), rng)
-    outcome = np.empty((draws, len(model.data["y"])), dtype=model.data["y"].dtype)
+    y = np.array(model.design.response.values)
+    outcome = np.empty((draws, len(y)), dtype=y.dtype)
     for block in _blocks(model, draws):
         outcome[block] = _outcomes(model, parameters, reported, block, rng)
 
@@ -88,7 +90,7 @@ def prior_predictive(model: Model, draws: int = 500, seed: int | None = None) ->
     predictive = xr.Dataset(
         {response: (("chain", "draw", "obs"), outcome[None])}, coords=coords | rows
     )
-    observed = xr.Dataset({response: ("obs", model.data["y"])}, coords=rows)
+    observed = xr.Dataset({response: ("obs", y)}, coords=rows)
     tree = xr.DataTree.from_dict(
         {"prior": prior, "prior_predictive": predictive, "observed_data": observed}
     )
@@ -275,7 +277,7 @@ def _effects(
 
 def _blocks(model: Model, draws: int) -> Iterator[slice]:
     """Yield draws a few at a time, so that draws by rows stay in bounds."""
-    rows = len(model.data["y"])
+    rows = len(model.design.response.values)
     slots = max([1, *(np.size(part.units.index) // rows for part in model.design.varying)])
     size = max(1, _BLOCK // (rows * slots))
     for start in range(0, draws, size):
@@ -293,7 +295,7 @@ def _linear_predictor(
     suffix = f"_{predictor}" if predictor else ""
     data = model.data
     slopes = parameters[f"slopes{suffix}"][block]
-    eta = np.zeros((len(slopes), len(data["y"])))
+    eta = np.zeros((len(slopes), len(model.design.response.values)))
     if model.resolved.outcomes:
         eta += reported["beta"][block].reshape(len(eta), -1) @ model.design.fixed.values.T
     elif f"intercept{suffix}" in parameters:
@@ -337,6 +339,8 @@ def _outcomes(
             parameters[residual.record.parameter][block],
         )
         return eta + draw_residuals(residuals, rng).T
+    if model.resolved.outcome_identifiers:
+        return _outcomes_by_family(model, parameters, block, eta, rng)
     family, link = model.resolved.family, model.spec.link_record
     values: dict[str, Any] = {
         # One more axis than the draws: the rows.
@@ -354,6 +358,35 @@ def _outcomes(
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)
     return family.simulate(rng, mean, values | {"link": link.name}, trials)
+
+
+def _outcomes_by_family(
+    model: Model,
+    parameters: Mapping[str, np.ndarray],
+    block: slice,
+    eta: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return outcomes that have families of their own, each drawn by its family."""
+    assert model.design.outcomes is not None
+    spec, number = model.spec, model.design.outcomes.number
+    values = {
+        item.name: parameters_by_outcome(
+            parameters[item.name][block],
+            spec.outcomes_of_parameter(item.name),
+            len(model.resolved.outcomes),
+        )[:, number]
+        for item in spec.scalar_parameters
+    }
+
+    def drawn(place: int, own: np.ndarray, of_rows: Mapping[str, np.ndarray]) -> np.ndarray:
+        family = spec.family_of(place)
+        with np.errstate(over="ignore"):
+            mean = family.link.inverse(own)
+        of_family = {**of_rows, "link": family.link.name}
+        return family.record.simulate(rng, mean, of_family, np.asarray(1))
+
+    return joined_outcomes(number, eta, values, drawn, axis=-1)
 
 
 def _labels(labels: Iterable[Any]) -> np.ndarray:

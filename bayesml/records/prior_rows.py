@@ -47,7 +47,7 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
             text = f"{text} at a distance of {residual.median_gap:.4g}"
         rows.append(row(residual.record.parameter, text))
     for name, priors in resolved.outcome_parameter_priors.items():
-        for outcome, prior in zip(resolved.outcomes, priors, strict=True):
+        for outcome, prior in zip(owners_of(resolved, name), priors, strict=True):
             rows.append(row(f"{name}[{outcome}]", prior.text, name))
     for part in resolved.parts:
         name = part.parameter
@@ -56,3 +56,11 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
         for label, prior in zip(part.slopes, part.slope_priors, strict=True):
             rows.append(row(f"beta_{name}[{label}]", prior.text, f"beta_{name}"))
     return rows
+
+
+def owners_of(resolved: ResolvedSpec, parameter: str) -> tuple[str, ...]:
+    """Return the outcomes, or members, that have a parameter of the likelihood."""
+    if not resolved.outcome_identifiers:
+        return resolved.outcomes
+    having = resolved.spec.outcomes_of_parameter(parameter)
+    return tuple(resolved.outcomes[number] for number in having)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesml.quantities.cluster_measures import median_ratio
 from bayesml.quantities.correlation_matrices import lkj_marginal
+from bayesml.quantities.mixed_outcomes import parameters_by_outcome
 from bayesml.quantities.partition import linear_partition, varying_variance
 from bayesml.records.facts import GroupingFacts, outcome_terms
 from bayesml.records.modelling import Model
@@ -109,28 +110,31 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
     if not groupings or (by_occasion and not resolved.outcomes):
         return
     # Members and kinds have shares of their own, and median ratios are those of normal effects.
-    if any(
-        item.by_member or item.kinds or (item.student and resolved.spec.link == "log")
-        for item in groupings
-    ):
+    log = any(item.link.name == "log" for item in resolved.spec.outcome_families)
+    if any(item.by_member or item.kinds or (item.student and log) for item in groupings):
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
     if resolved.outcomes:
-        by_outcome = {item.name for item in resolved.family.parameters}
+        for item in resolved.spec.scalar_parameters:
+            if resolved.outcome_identifiers:
+                having = resolved.spec.outcomes_of_parameter(item.name)
+                count = len(resolved.outcomes)
+                draws[item.name] = parameters_by_outcome(draws[item.name], having, count)
+        by_outcome = {item.name for item in resolved.spec.scalar_parameters}
         for number, outcome in enumerate(resolved.outcomes):
             own = {
                 name: values[:, number] if name in by_outcome else values
                 for name, values in draws.items()
             }
             rows = [outcome_terms(model.facts, item, number) for item in model.facts.groupings]
-            for name, values in _implied_at(model, own, rows):
+            for name, values in _implied_at(model, own, rows, number):
                 yield f"{name} [{outcome}]", values
         return
     yield from _implied_at(model, draws, [_main_terms(item) for item in groupings])
 
 
 def _implied_at(
-    model: Model, draws: dict[str, np.ndarray], rows: list[np.ndarray]
+    model: Model, draws: dict[str, np.ndarray], rows: list[np.ndarray], outcome: int | None = None
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what the priors imply where the terms of each grouping have these values."""
     groupings = model.facts.main_groupings
@@ -141,7 +145,7 @@ def _implied_at(
         ]
     )
     names = [item.name for item in groupings]
-    level1 = level1_variance(model, draws)
+    level1 = level1_variance(model, draws, outcome)
     if level1 is None:
         ratios = median_ratio(between)
         yield from ((f"median rate ratio {name}", ratios[:, i]) for i, name in enumerate(names))
@@ -164,7 +168,9 @@ def _variance(draws: dict[str, np.ndarray], name: str, z: np.ndarray) -> np.ndar
     return varying_variance(draws[f"sd_{name}"], corr, z)
 
 
-def level1_variance(model: Model, draws: dict[str, np.ndarray]) -> np.ndarray | float | None:
+def level1_variance(
+    model: Model, draws: dict[str, np.ndarray], outcome: int | None = None
+) -> np.ndarray | float | None:
     """Return the level-1 variance on the scale of the linear predictor, None where there is none.
 
     Parameters
@@ -172,11 +178,13 @@ def level1_variance(model: Model, draws: dict[str, np.ndarray]) -> np.ndarray | 
     model : Model
     draws : dict of str to array
         With the parameter that is the level-1 SD, where the family has one.
+    outcome : int or None
+        Number of the outcome, where there are several.
     """
-    family = model.resolved.family
-    if family.level1:
-        return family.variance(np.zeros(DRAWS), _at_mean(model, draws), np.ones(1))
-    return model.spec.latent_variance
+    own = model.spec.family_of(outcome)
+    if own.record.level1:
+        return own.record.variance(np.zeros(DRAWS), _at_mean(model, draws), np.ones(1))
+    return own.latent_variance
 
 
 def _at_mean(model: Model, draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,10 +6,9 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.errors import SpecError, TableError, listed, quoted
-from bayesml.records.argument_checks import require_name
+from bayesml.records.argument_checks import one_family, require_name
 from bayesml.records.builder_options import Options, build_model
 from bayesml.records.modelling import Model
-from bayesml.specs.families import family_named
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.member_terms import role_terms
 from bayesml.specs.residual_structures import Residual
@@ -108,7 +107,7 @@ def social_relations(
             "social_relations says itself how the residuals of a dyad are correlated. Leave "
             "residual out."
         )
-    record = family_named(options.get("family") or "gaussian")
+    record = one_family(options.get("family"), "social_relations")
     if record.correlated_residuals and occasion is None:
         options["residual"] = Residual("compound_symmetric", (DYAD,)).text
     else:
@@ -306,16 +305,15 @@ def _check_relationships(options: Options, formula: str, occasion: str | None) -
     """Raise where one row for each direction cannot tell relationships from what is left."""
     if occasion is not None:
         return
-    name = options.get("family") or "gaussian"
-    record = family_named(name)
+    record = one_family(options.get("family"), "social_relations")
     trials = options.get("trials")
     several = trials not in (None, 1) or formula.lstrip().startswith("cbind(")
     counted = record.response == "count" or (record.response == "binary" and several)
     if counted and not record.parameters:
         return
     raise SpecError(
-        f"With one row for each direction the family {quoted(name)} does not tell relationship "
-        "effects from how single rows scatter. Give several rows for each direction, and name what "
-        "tells them apart in occasion=; or use the family 'gaussian', 'poisson', or 'binomial' "
-        "with several trials."
+        f"With one row for each direction the family {quoted(record.name)} does not tell "
+        "relationship effects from how single rows scatter. Give several rows for each direction, "
+        "and name what tells them apart in occasion=; or use the family 'gaussian', 'poisson', or "
+        "'binomial' with several trials."
     )

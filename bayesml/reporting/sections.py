@@ -172,6 +172,9 @@ def data_section(fit: Fit) -> Section:
 def _outcome_words(fit: Fit) -> str:
     facts = fit.facts
     words = f"The outcome is {facts.response} (family {facts.family}, link {facts.link})"
+    if fit.spec.families:
+        outcomes = ", ".join(facts.outcomes)
+        return f"The outcomes are {outcomes} (family {facts.family}, link {facts.link})."
     if facts.categories:
         return f"{words}, with the categories {', '.join(facts.categories)}, lowest first."
     spread = facts.response_sd if np.isfinite(facts.response_sd) else 0.0

@@ -19,8 +19,8 @@ _SPEC_KEYS: dict[str, tuple[type, ...]] = {
     "format": (int,),
     "structure": _STRING,
     "formula": _STRING,
-    "family": _STRING,
-    "link": _STRING,
+    "family": (str, dict),
+    "link": (str, dict),
     "trials": (str, int),
     "exposure": _STRING,
     "offset": _STRING,
@@ -53,7 +53,10 @@ _RESIDUAL_KEYS: dict[str, tuple[type, ...]] = {
     "time": _STRING,
 }
 # Keys that are tables of texts.
-_TABLES = ("priors", "baseline", "distributional")
+_TABLES = ("priors", "baseline", "distributional", "families", "links")
+# The same said of every outcome: a text, or a table of texts.
+_BY_OUTCOME = {"family": "families", "link": "links"}
+_HEADS = {field: key for key, field in _BY_OUTCOME.items()}
 _TYPE_WORDS: dict[type, str] = {
     str: "a text",
     int: "a whole number",
@@ -86,9 +89,9 @@ def spec_to_toml(spec: ModelSpec) -> str:
         f"format = {FORMAT}",
         f"structure = {_value(spec.structure)}",
         f"formula = {_value(spec.formula)}",
-        f"family = {_value(spec.family)}",
-        f"link = {_value(spec.link)}",
     ]
+    if not spec.families:
+        lines += [f"family = {_value(spec.family)}", f"link = {_value(spec.link)}"]
     lines += [
         f"{key} = {_value(getattr(spec, key))}"
         for key in ("trials", "exposure", "offset", "success", "member")
@@ -105,7 +108,11 @@ def spec_to_toml(spec: ModelSpec) -> str:
     for key in _TABLES:
         pairs = getattr(spec, key)
         if pairs:
-            lines += ["", f"[{key}]", *(f"{_key(name)} = {_value(text)}" for name, text in pairs)]
+            lines += [
+                "",
+                f"[{_HEADS.get(key, key)}]",
+                *(f"{_key(name)} = {_value(text)}" for name, text in pairs),
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -199,15 +206,21 @@ def spec_from_toml(text: str, where: str = "the TOML text") -> ModelSpec:
         values["categories"] = _items(values["categories"], _LABEL, f"{where}, key 'categories'")
     if "residual" in values:
         values["residual"] = _residual(values["residual"], f"{where}, [residual]")
+    for key, field in _BY_OUTCOME.items():
+        if isinstance(values.get(key), dict):
+            values[field] = values.pop(key)
     for key in _TABLES:
         if key in values:
             for name, item in values[key].items():
                 if not isinstance(item, str):
                     raise TomlError(
-                        f"{where}, [{key}]: {quoted(name)} is {_word(item)}, not a text. "
-                        "Put it between quotation marks."
+                        f"{where}, [{_HEADS.get(key, key)}]: {quoted(name)} is {_word(item)}, not "
+                        "a text. Put it between quotation marks."
                     )
             values[key] = tuple(sorted(values[key].items()))
+    if "families" in values and "link" in values:
+        # One link is that of every outcome.
+        values["links"] = tuple((name, values["link"]) for name, _ in values["families"])
     return ModelSpec(**values)
 
 

@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bayesml.errors import SpecError, listed, quoted
+from bayesml.errors import FitError, SpecError, listed, quoted
 from bayesml.specs.duration_calls import DurationCall, read_durations
 from bayesml.specs.families import FAMILIES, family_named
 from bayesml.specs.family_records import Family, Parameter
-from bayesml.specs.formulas import FormulaParts, parse_formula, parse_terms, terms_by
+from bayesml.specs.formulas import FormulaParts, parse_formula, terms_by
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
-from bayesml.specs.member_terms import check_member_terms, has_member_terms
+from bayesml.specs.member_terms import check_member_terms
+from bayesml.specs.outcome_checks import check_one_outcome, check_outcomes
+from bayesml.specs.outcome_families import (
+    OutcomeFamily,
+    check_mixed,
+    families_by_outcome,
+    outcomes_with,
+    settled_families,
+    union_of_parameters,
+)
 from bayesml.specs.outcome_terms import OUTCOME, ROW, VALUE, outcomes_of
 from bayesml.specs.parsing import parse
 from bayesml.specs.predictors import (
@@ -22,7 +31,6 @@ from bayesml.specs.predictors import (
     predicted_parameter,
 )
 from bayesml.specs.residual_structures import Residual
-from bayesml.specs.syntax import column_names
 
 STRUCTURES = (
     "two_level",
@@ -70,6 +78,9 @@ class ModelSpec:
         residual SD of its own.
     residual_correlation : bool
         Whether the residuals of several Gaussian outcomes of one row are correlated.
+    families, links : tuple of (outcome, name)
+        Family and link of each of several outcomes, where they differ; `family` and `link` then
+        say them in words.
     distributional : tuple of (parameter, formula)
         Parameters of the likelihood that have a linear predictor of their own, with its right-hand
         side: ``("sigma", "~ x + (1 | school)")``.
@@ -101,10 +112,11 @@ class ModelSpec:
     member: str | None = None
     residual_correlation: bool = True
     distributional: tuple[tuple[str, str], ...] = ()
+    families: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        record = family_named(self.family)
-        object.__setattr__(self, "link", record.link(self.link).name)
+        self._settle_families()
         if self.structure not in STRUCTURES:
             raise SpecError(
                 f"The structure {quoted(self.structure)} is unknown. "
@@ -128,13 +140,32 @@ class ModelSpec:
             )
         for grouping in self.groupings:
             check_member_terms(grouping)
-        self._check_family(record)
-        self._check_outcomes(record)
-        object.__setattr__(self, "distributional", self._canonical_parts(record))
+        if self.families:
+            given = {key: getattr(self, key) for key in ("exposure", "offset", "categories")}
+            check_mixed(self.outcome_families, given | {"offset()": self.parts.offsets})
+        else:
+            self._check_family(self.family_record)
+        check_outcomes(self)
+        object.__setattr__(self, "distributional", self._canonical_parts())
         # Said here, so that no contradiction waits until the groupings are used.
         _ = self.every_grouping
 
-    def _canonical_parts(self, record: Family) -> tuple[tuple[str, str], ...]:
+    def _settle_families(self) -> None:
+        """Give every outcome its family and link, or all of them one where they are equal."""
+        outcomes = self.outcomes
+        if self.response == VALUE and not outcomes:
+            outcomes = tuple(name for name, _ in self.families)
+        settled = settled_families(
+            outcomes, self.response, self.family, self.link, self.families, self.links
+        )
+        for key, value in settled.items():
+            object.__setattr__(self, key, value)
+
+    def _canonical_parts(self) -> tuple[tuple[str, str], ...]:
+        if not self.distributional:
+            return ()
+        check_one_outcome(self)
+        record = self.family_record
         for name, _ in self.distributional:
             predicted_parameter(record, name)
         given = {name: part_text(part_formula(name, text)) for name, text in self.distributional}
@@ -181,11 +212,6 @@ class ModelSpec:
                 f"{quoted(self.family)}, which has no residuals that could be correlated. Leave it "
                 "out or change the family."
             )
-        if self.distributional and (self.member is not None or self.outcomes):
-            raise SpecError(
-                "distributional is for one outcome without member=, and every outcome or member "
-                "already has a residual SD of its own. Leave one of the two out."
-            )
         if self.residual is not None and self.distributional:
             raise SpecError(
                 f"residual={quoted(self.residual.text)} takes one SD for all rows, and "
@@ -194,59 +220,6 @@ class ModelSpec:
             )
         if len(set(map(str, self.categories))) != len(self.categories):
             raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
-
-    def _check_outcomes(self, record: Family) -> None:
-        """Raise where several outcomes, or the members of a unit, cannot be told apart."""
-        column = self.outcome_column
-        if not self.residual_correlation and not self.outcomes:
-            raise SpecError(
-                "residual_correlation belongs to several outcomes, mvbind(y1, y2) ~ x, and this "
-                "model has one. Leave it out."
-            )
-        if not column:
-            return
-        if not record.intercept:
-            raise SpecError(
-                f"Outcomes of the family {quoted(self.family)} have cutpoints, and several of them "
-                "cannot be fitted together in this version. Fit one model for each."
-            )
-        for grouping in self.groupings:
-            if grouping.by is not None:
-                raise SpecError(
-                    f"Grouping {quoted(grouping.name)} has by = {quoted(grouping.by)}, which a "
-                    "model of several outcomes, or of the members of a unit, does not take in "
-                    "this version. Leave by out, or fit one model for each outcome."
-                )
-            if has_member_terms(grouping):
-                raise SpecError(
-                    f"Grouping {quoted(grouping.name)} has terms of its members' own, mmc(...), "
-                    "which a model of several outcomes, or of the members of a unit, does not take "
-                    "in this version. Fit one model for each outcome."
-                )
-        used = column_names(parse_terms(self.fixed))
-        for grouping in self.groupings:
-            used += [name for text in grouping.terms for name in column_names(parse(text))]
-        if self.member is not None and self.member in used:
-            raise SpecError(
-                f"The formula names {quoted(self.member)}, which tells the members apart: every "
-                "coefficient is one for each member already. Leave it out of the formula."
-            )
-        if not self.outcomes:
-            return
-        for name in (OUTCOME, ROW, VALUE):
-            columns = [*used, *self.outcomes]
-            columns += [name for item in self.groupings for name in (*item.columns, *item.members)]
-            if name in columns:
-                raise SpecError(
-                    f"A column of a model with several outcomes is called {quoted(name)}, a name "
-                    "that the table of rows and outcomes needs itself. Rename the column."
-                )
-        for key in ("trials", "success", "residual", "member"):
-            if getattr(self, key) is not None:
-                raise SpecError(
-                    f"{key} cannot be set for several outcomes, mvbind(...), in this version. "
-                    "Leave it out, or fit one model for each outcome."
-                )
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -270,7 +243,8 @@ class ModelSpec:
         offsets = "".join(f" + offset({text})" for text in self.parts.offsets)
         response = VALUE if self.outcomes else self.response
         residual = self.residual
-        if self.outcomes and self.family_record.correlated_residuals and self.residual_correlation:
+        correlated = not self.families and self.family_record.correlated_residuals
+        if self.outcomes and correlated and self.residual_correlation:
             residual = Residual("unstructured", (ROW,), OUTCOME)
         return replace(
             self,
@@ -324,17 +298,48 @@ class ModelSpec:
     def scalar_parameters(self) -> tuple[Parameter, ...]:
         """The likelihood's parameters that have no linear predictor of their own."""
         modelled = dict(self.distributional)
-        return tuple(item for item in self.family_record.parameters if item.name not in modelled)
+        every = union_of_parameters(self.outcome_families)
+        return tuple(item for item in every if item.name not in modelled)
 
     @property
     def level1(self) -> str:
         """Name of the one level-1 SD; empty where there is none, or where it depends on the row."""
-        name = self.family_record.level1
+        name = next(filter(None, (item.record.level1 for item in self.outcome_families)), "")
         return "" if name in dict(self.distributional) else name
+
+    @cached_property
+    def outcome_families(self) -> tuple[OutcomeFamily, ...]:
+        """Family and link of every outcome; one entry where all outcomes have the same."""
+        if self.families:
+            names = [name for name, _ in self.families]
+            return families_by_outcome(names, dict(self.families), dict(self.links))
+        record = family_named(self.family)
+        return (OutcomeFamily("", record, record.link(self.link)),)
+
+    def family_of(self, number: int | None) -> OutcomeFamily:
+        """Return family and link of the outcome of this number; None where there is one outcome."""
+        return self.outcome_families[(number or 0) if self.families else 0]
+
+    def outcomes_of_parameter(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the outcomes that have a parameter of the likelihood."""
+        if not self.families:
+            return tuple(range(len(self.outcomes)))
+        return outcomes_with(self.outcome_families, name)
 
     @property
     def family_record(self) -> Family:
-        """The family's record."""
+        """The family's record, where there is one family.
+
+        Raises
+        ------
+        FitError
+            Outcomes have different families, and what asks for one cannot be had of them.
+        """
+        if self.families:
+            raise FitError(
+                "What was asked for is about outcomes of one family, and this model has "
+                f"{self.family}. Fit one model for each outcome, and ask it of those."
+            )
         return family_named(self.family)
 
     @property

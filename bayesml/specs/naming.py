@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from bayesml.specs.families import FAMILIES
+from bayesml.specs.outcome_terms import VALUE
 
 LONGEST = 60
 
@@ -57,6 +58,7 @@ RESERVED = frozenset(
         *(f"{prefix}{name}" for prefix in _PART_PREFIXES for name in _PREDICTED),
         *(f"x_{name}_{kind}" for name in _PREDICTED for kind in ("centred", "mean")),
         *(f"intercept_{name}_at_mean" for name in _PREDICTED),
+        *(f"{name}_outcome" for name in _PARAMETERS),
     ]
 )
 
@@ -142,3 +144,40 @@ def assign_identifiers(
     assigned = {name: _free(identifier(name), taken, _grouping_names) for name in groupings}
     outcome = _free(identifier(response), taken, lambda name: {name})
     return MappingProxyType(assigned), outcome
+
+
+# What an outcome with a likelihood of its own adds to a source, beside its own name.
+_OUTCOME_PREFIXES = ("", "y_", "rows_", "obs_", "eta_", "trials_")
+
+
+def outcome_identifiers(
+    outcomes: Iterable[str], groupings: Iterable[str]
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return identifiers of the groupings and of outcomes that have a likelihood of their own.
+
+    Parameters
+    ----------
+    outcomes : iterable of str
+        Columns of the outcomes.
+    groupings : iterable of str
+        Names of the groupings.
+
+    Returns
+    -------
+    mapping of str to str, tuple of str
+        Identifier of each grouping, and of each outcome in order.
+
+    Examples
+    --------
+    >>> outcome_identifiers(["score", "sigma"], ["school"])[1]
+    ('score', 'sigma_')
+    """
+    # All outcomes together are called so in the results.
+    taken = {*RESERVED, VALUE}
+    assigned = {name: _free(identifier(name), taken, _grouping_names) for name in groupings}
+
+    def adds(name: str) -> set[str]:
+        return {prefix + name for prefix in _OUTCOME_PREFIXES}
+
+    own = tuple(_free(identifier(name), taken, adds) for name in outcomes)
+    return MappingProxyType(assigned), own

@@ -290,6 +290,8 @@ class ResolvedSpec:
         Priors of the likelihood's further parameters, one per outcome.
     parts : tuple of ResolvedPart
         Parameters of the likelihood with a linear predictor of their own.
+    outcome_identifiers : tuple of str
+        Names of the outcomes in the source where each has a likelihood of its own; else empty.
     """
 
     spec: ModelSpec
@@ -310,6 +312,11 @@ class ResolvedSpec:
     intercept_priors: tuple[Prior, ...] = ()
     outcome_parameter_priors: Mapping[str, tuple[Prior, ...]] = field(default_factory=dict)
     parts: tuple[ResolvedPart, ...] = ()
+    outcome_identifiers: tuple[str, ...] = ()
+
+    def parameter_dim(self, name: str) -> str:
+        """Return the dim of a likelihood's parameter that several outcomes have."""
+        return f"{name}_outcome" if self.outcome_identifiers else self.outcome_dim
 
     @property
     def own_coefficients(self) -> tuple[str, ...]:

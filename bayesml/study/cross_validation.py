@@ -10,7 +10,11 @@ from scipy.special import logsumexp
 from bayesml.design.row_subsets import design_of_rows
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.diagnosis import diagnose
-from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
+from bayesml.posterior.fitted_likelihoods import (
+    families_of_outcomes,
+    likelihood_draws,
+    likelihood_rows,
+)
 from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
 from bayesml.posterior.leave_group_out import members_mark, rows_of_units
 from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows, PartRows
@@ -18,7 +22,6 @@ from bayesml.posterior.predictive_scores import CrossValidation
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
-from bayesml.specs.families import family_named
 
 
 def kfold(
@@ -135,7 +138,7 @@ def kfold(
         by_unit=_by_unit(rows, model, pointwise, by),
         draws=number,
         mark=mark,
-        continuous=not family_named(rows.family).discrete,
+        continuous=rows.continuous,
         folds=sha256(np.ascontiguousarray(fold_of_row)).hexdigest(),
         notes=tuple(notes),
     )
@@ -273,6 +276,8 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
             part.parameter: PartRows(part.link, design.parts[part.parameter].values)
             for part in model.resolved.parts
         },
+        outcome_number=None if design.outcomes is None else design.outcomes.number,
+        families=families_of_outcomes(model.spec),
     )
 
 
@@ -311,6 +316,7 @@ def _some_rows(rows: LikelihoodRows, chosen: np.ndarray) -> LikelihoodRows:
         positions=rows.positions[chosen],
         bounds={name: value[chosen] for name, value in rows.bounds.items()},
         parts={name: replace(part, x=part.x[chosen]) for name, part in rows.parts.items()},
+        outcome_number=None if rows.outcome_number is None else rows.outcome_number[chosen],
     )
 
 

@@ -1,6 +1,7 @@
 """Builders of several outcomes and of pairs: what they make, and what they refuse."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_a_model_file_holds_the_model(options: dict[str, Any]) -> None:
     assert spec_from_toml(spec_to_toml(pair)) == pair
 
 
+def test_a_model_file_holds_the_families() -> None:
+    families = {"written": "gaussian", "absences": "poisson"}
+    spec = mixed(families, group="school").spec
+    text = spec_to_toml(spec)
+    assert '[family]\n"written" = "gaussian"\n"absences" = "poisson"' in text
+    assert spec_from_toml(text) == spec
+    formula = "mvbind(written, absences) ~ age + (1 | school)"
+    same = bml.model(papers(), formula, family=families)
+    assert replace(same.spec, structure="multivariate") == spec
+    short = 'format = 1\nformula = "mvbind(a, b) ~ x"\nlink = "probit"\n[family]\n'
+    read = spec_from_toml(short + 'a = "binomial"\nb = "beta"\n')
+    assert read.links == (("a", "probit"), ("b", "probit"))
+    with pytest.raises(bml.TomlError, match="\\[family\\]: 'a' is 3, not a text"):
+        spec_from_toml(short + "a = 3\n")
+
+
 def test_every_outcome_has_its_own_priors() -> None:
     model = bml.multivariate(
         papers(),
@@ -133,6 +150,23 @@ def test_prior_predictive_has_every_outcome() -> None:
     assert np.isfinite(outcome).all()
 
 
+def mixed(family: Any, **options: Any) -> bml.Model:
+    outcomes = ["written", "absences"]
+    return bml.multivariate(papers(), "age", outcomes=outcomes, family=family, **options)
+
+
+def test_gaussian_residuals_beside_other_families_are_independent() -> None:
+    model = bml.multivariate(
+        papers(),
+        "age",
+        outcomes=["written", "course", "prizes"],
+        family={"written": "gaussian", "course": "gaussian", "prizes": "poisson"},
+    )
+    assert any("residuals of 'written', 'course' are independent" in note for note in model.notes)
+    assert "corr_residual" not in model.source
+    assert model.coords["sigma_outcome"] == ["written", "course"]
+
+
 ERRORS: list[tuple[Callable[[], bml.Model], str]] = [
     (lambda: bml.multivariate(papers(), "age", outcomes=["written"]), "has one outcome"),
     (
@@ -151,11 +185,76 @@ ERRORS: list[tuple[Callable[[], bml.Model], str]] = [
         lambda: bml.multivariate(papers(), "outcome", outcomes=["written", "course"]),
         "is called 'outcome'",
     ),
+    (lambda: mixed({"written": "gaussian"}), "says nothing about the outcome 'absences'"),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson", "prizes": "poisson"}),
+        "family names 'prizes', which is not an outcome of this model",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poison"}),
+        "Outcome 'absences': The family 'poison' is unknown. Did you mean 'poisson'",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": 1}),
+        "family is '?1'? for 'absences'",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, link={"absences": "logit"}),
+        "Outcome 'absences': The family 'poisson' has no link 'logit'",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, link={"prizes": "log"}),
+        "link names 'prizes', which is not an outcome",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, link="log"),
+        "Outcome 'written': The family 'gaussian' has no link 'log'",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "binomial"}),
+        "outcome 'absences' has 3 of 7 rows outside the support of the family 'binomial'",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "ordinal"}),
+        "'absences' of the family 'ordinal' has categories, and cannot be fitted together",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, exposure="age"),
+        "exposure cannot be set for outcomes of different families",
+    ),
+    (
+        lambda: mixed(
+            {"written": "gaussian", "absences": "poisson"}, distributional={"sigma": "~ age"}
+        ),
+        "distributional is for one outcome",
+    ),
+    (
+        lambda: bml.model(papers(), "written ~ age", family={"written": "gaussian"}),
+        "family or link names outcomes, and this model has one, 'written'",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, group="outcome"),
+        "is called 'outcome'",
+    ),
+    (
+        lambda: mixed(
+            {"written": "gaussian", "absences": "poisson"}, priors={"sigma[absences]": "Normal"}
+        ),
+        "There is no prior 'sigma\\[absences\\]'",
+    ),
     (
         lambda: bml.multivariate(
-            papers(), "age", outcomes=["written", "course"], family={"written": "gaussian"}
+            papers().assign(row_label=range(8)),
+            "age",
+            outcomes=["absences", "written"],
+            family={"absences": "poisson", "written": "gaussian"},
+            group="row_label",
         ),
-        "outcomes of different families",
+        "the residual has the same units",
+    ),
+    (
+        lambda: bml.dyadic(couples(), "content ~ 1", dyad="couple", family={"content": "gaussian"}),
+        "dyadic has one outcome",
     ),
     (
         lambda: bml.multivariate(

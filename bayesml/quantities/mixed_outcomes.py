@@ -1,0 +1,79 @@
+"""Rows of outcomes that have families of their own: each outcome's rows are worked out together."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+# From the number of an outcome, its rows of an array, and its rows of parameters.
+OfOutcome = Callable[[int, np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
+
+
+def parameters_by_outcome(values: np.ndarray, having: Sequence[int], outcomes: int) -> np.ndarray:
+    """Return a parameter with a place for every outcome; NaN for those that do not have it.
+
+    Parameters
+    ----------
+    values : array, shape (..., outcomes that have the parameter)
+    having : sequence of int
+        Their numbers.
+    outcomes : int
+        Number of all outcomes.
+
+    Returns
+    -------
+    array, shape (..., outcomes)
+
+    Examples
+    --------
+    >>> parameters_by_outcome(np.array([[2.0]]), [1], 3).tolist()
+    [[nan, 2.0, nan]]
+    """
+    found = np.full((*values.shape[:-1], outcomes), np.nan)
+    found[..., list(having)] = values
+    return found
+
+
+def joined_outcomes(
+    number: np.ndarray,
+    values: np.ndarray,
+    parameters: Mapping[str, np.ndarray],
+    use: OfOutcome,
+    axis: int,
+) -> np.ndarray:
+    """Return what `use` makes of the rows of each outcome, rows in their own order.
+
+    Parameters
+    ----------
+    number : array of int, shape (rows,)
+        Outcome of each row.
+    values : array
+        With rows on `axis`.
+    parameters : mapping of str to array
+        Of the same number of axes, with rows on `axis`, or one entry there for all rows.
+    use : callable
+        ``use(outcome, values, parameters)`` returns an array of the shape of its values.
+    axis : int
+        Axis of the rows, counted from the last: -1 or -2.
+
+    Returns
+    -------
+    array
+        Of the shape of `values`.
+
+    Examples
+    --------
+    >>> rows = np.array([0, 1, 0])
+    >>> joined_outcomes(rows, np.array([1.0, 2.0, 3.0]), {}, lambda k, v, _: v * (1 - k), -1)
+    array([1., 0., 3.])
+    """
+    found = np.empty(np.shape(values))
+    for place in np.unique(number):
+        rows = np.flatnonzero(number == place)
+        own = {name: _rows(item, rows, axis) for name, item in parameters.items()}
+        made = use(int(place), np.take(values, rows, axis=axis), own)
+        found[(..., rows) if axis == -1 else (..., rows, slice(None))] = made
+    return found
+
+
+def _rows(values: np.ndarray, rows: np.ndarray, axis: int) -> np.ndarray:
+    return values if values.shape[axis] == 1 else np.take(values, rows, axis=axis)
