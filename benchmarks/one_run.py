@@ -1,8 +1,8 @@
 """One timed fit in a process of its own: `python -m benchmarks.one_run SOFTWARE MODEL SEED`.
 
 Prints a line of JSON: seconds from `fit()` to the draws (building and compiling included, imports
-and reading the table not), the smallest bulk ESS of the SDs of the groupings, their largest R-hat,
-divergences, and the peak memory of the process in GiB.
+and reading the table not), processor seconds of the whole process, the smallest bulk ESS of the
+SDs of the groupings, their largest R-hat, divergences, and the peak memory of the process in GiB.
 """
 
 import json
@@ -124,6 +124,7 @@ def main(software: str, name: str, seed: int) -> None:
                 "model": name,
                 "seed": seed,
                 "seconds": seconds,
+                "processor": time.process_time(),
                 "ess": min(float(ess[item].min()) for item in sds),
                 "r_hat": max(float(r_hat[item].max()) for item in sds),
                 "divergences": int(tree["sample_stats"]["diverging"].sum())

@@ -16,20 +16,12 @@ Every array that the kernels read is described in `elimination.Plan`.
 
 import numpy as np
 
-from bayesml.engines.unit_kernels import (
-    cholesky_in_place,
-    eliminate_unit,
-    kernel,
-    scale_block,
-    subtract_product,
-)
-
-# Up to this size a dense matrix is factorised here, above it by LAPACK.
-SMALL = 40
+from bayesml.engines.core_kernels import factorise_core, scaled_core, subtract_fronts
+from bayesml.engines.unit_kernels import eliminate_unit, kernel, scale_block, subtract_product
 
 
 @kernel
-def _row_of(plan, unit, wanted):  # type: ignore[no-untyped-def]
+def row_of(plan, unit, wanted):  # type: ignore[no-untyped-def]
     """Return where the front of `unit` holds the block of the later unit `wanted`."""
     low, high = plan.neighbour_start[unit], plan.neighbour_start[unit + 1] - 1
     while low < high:
@@ -81,10 +73,15 @@ def factorise(  # type: ignore[no-untyped-def]
         for j in range(plan.neighbour_start[e], plan.neighbour_start[e + 1]):
             h = plan.unit_group[plan.neighbour[j]]
             at = start + plan.neighbour_row[j] * k
+            kh = plan.group_size[h]
+            if k == 1 and kh == 1:
+                x = factors[plan.factor_start[h]] * factors[lam]
+                fronts[at] = x * plan.cross_fronts[at]
+                continue
             scale_block(
                 plan.cross_fronts,
                 at,
-                plan.group_size[h],
+                kh,
                 k,
                 factors,
                 plan.factor_start[h],
@@ -104,12 +101,11 @@ def factorise(  # type: ignore[no-untyped-def]
                 x = factors[lam + d * k + a]
                 for c in range(columns):
                     fixed[first + a, c] += x * plan.cross_fixed[first + d, c]
-    _scale_core(plan, eliminated, factors, core)
+    scaled_core(plan, factors, core)
     # Elimination, unit by unit
     log_determinant = 0.0
     core_first = plan.unit_column[eliminated]
     size = core.shape[0]
-    flat_core = core.reshape(size * size)
     for e in range(eliminated):
         k = plan.group_size[plan.unit_group[e]]
         start = plan.front_start[e]
@@ -133,63 +129,30 @@ def factorise(  # type: ignore[no-untyped-def]
                         fixed[outer_column + b, c] -= x * fixed[first + a, c]
             for s in range(plan.neighbour_start[e], t + 1):
                 inner = plan.neighbour[s]
+                if inner >= eliminated:
+                    break
                 inner_size = plan.group_size[plan.unit_group[inner]]
                 at_inner = start + plan.neighbour_row[s] * k
-                if inner >= eliminated:
-                    to = (outer_column - core_first) * size + plan.unit_column[inner] - core_first
-                    if k == 1 and inner_size == 1 and outer_size == 1:
-                        flat_core[to] -= fronts[at_outer] * fronts[at_inner]
-                    else:
-                        subtract_product(
-                            fronts,
-                            at_outer,
-                            outer_size,
-                            at_inner,
-                            inner_size,
-                            k,
-                            flat_core,
-                            to,
-                            size,
-                        )
-                else:
-                    to = plan.front_start[inner]
-                    if t > s:
-                        to += inner_size * _row_of(plan, inner, outer)
-                    subtract_product(
-                        fronts,
-                        at_outer,
-                        outer_size,
-                        at_inner,
-                        inner_size,
-                        k,
-                        fronts,
-                        to,
-                        inner_size,
-                    )
+                to = plan.front_start[inner]
+                if t > s:
+                    to += inner_size * row_of(plan, inner, outer)
+                subtract_product(
+                    fronts,
+                    at_outer,
+                    outer_size,
+                    at_inner,
+                    inner_size,
+                    k,
+                    fronts,
+                    to,
+                    inner_size,
+                )
     if not np.isfinite(log_determinant):
         return np.nan
     # What is left over
     if size > 0:
-        if size <= SMALL:
-            if not cholesky_in_place(core, size):
-                return np.nan
-        else:
-            for i in range(size):
-                if not core[i, i] > 0.0:
-                    return np.nan
-                for j in range(i):
-                    core[j, i] = core[i, j]
-            factor = np.linalg.cholesky(core)
-            for i in range(size):
-                for j in range(size):
-                    core[i, j] = factor[i, j]
-        for i in range(size):
-            log_determinant += 2.0 * np.log(core[i, i])
-            for c in range(columns):
-                total = fixed[core_first + i, c]
-                for j in range(i):
-                    total -= core[i, j] * fixed[core_first + j, c]
-                fixed[core_first + i, c] = total / core[i, i]
+        subtract_fronts(plan, fronts, core)
+        log_determinant += factorise_core(core, fixed, core_first)
         for c in range(columns):
             for d in range(c + 1):
                 for i in range(size):
@@ -201,38 +164,6 @@ def factorise(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _scale_core(  # type: ignore[no-untyped-def]
-    plan, eliminated, factors, core
-):
-    """Write the lower triangle of L' Z'Z L + I of the units that are not eliminated."""
-    core_first = plan.unit_column[eliminated]
-    for i in range(eliminated, plan.unit_group.size):
-        ki = plan.group_size[plan.unit_group[i]]
-        row = plan.unit_column[i] - core_first
-        li = plan.factor_start[plan.unit_group[i]]
-        for j in range(eliminated, i + 1):
-            kj = plan.group_size[plan.unit_group[j]]
-            column = plan.unit_column[j] - core_first
-            lj = plan.factor_start[plan.unit_group[j]]
-            if ki == 1 and kj == 1:
-                core[row, column] = factors[li] * factors[lj] * plan.cross_core[row, column]
-                continue
-            for a in range(ki):
-                for b in range(kj):
-                    total = 0.0
-                    for c in range(a, ki):
-                        for d in range(b, kj):
-                            total += (
-                                factors[li + c * ki + a]
-                                * plan.cross_core[row + c, column + d]
-                                * factors[lj + d * kj + b]
-                            )
-                    core[row + a, column + b] = total
-        for a in range(ki):
-            core[row + a, row + a] += 1.0
-
-
-@kernel
 def back_substitute(  # type: ignore[no-untyped-def]
     plan, fronts, core, values
 ):
@@ -240,12 +171,18 @@ def back_substitute(  # type: ignore[no-untyped-def]
     eliminated = plan.front_start.size - 1
     columns = values.shape[1]
     core_first = plan.unit_column[eliminated]
-    for i in range(core.shape[0] - 1, -1, -1):
-        for c in range(columns):
-            x = values[core_first + i, c] / core[i, i]
-            values[core_first + i, c] = x
+    solved = np.empty(core.shape[0])
+    for c in range(columns):
+        for i in range(solved.size):
+            solved[i] = values[core_first + i, c]
+        for i in range(solved.size - 1, -1, -1):
+            x = solved[i] / core[i, i]
+            solved[i] = x
+            row = core[i]
             for j in range(i):
-                values[core_first + j, c] -= core[i, j] * x
+                solved[j] -= row[j] * x
+        for i in range(solved.size):
+            values[core_first + i, c] = solved[i]
     for e in range(eliminated - 1, -1, -1):
         k = plan.group_size[plan.unit_group[e]]
         start = plan.front_start[e]

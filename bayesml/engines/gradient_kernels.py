@@ -10,7 +10,15 @@ where Z' V^-1 Z L = Z'Z L M^-1 needs M^-1 only where Z'Z is not zero.
 
 import numpy as np
 
-from bayesml.engines.elimination_kernels import SMALL, _row_of, back_substitute
+from bayesml.engines.core_kernels import (
+    core_inverse,
+    core_places,
+    inner_product,
+    inverse_of_factor,
+    most_rows,
+    unit_run,
+)
+from bayesml.engines.elimination_kernels import back_substitute, row_of
 from bayesml.engines.unit_kernels import kernel
 
 
@@ -34,7 +42,7 @@ def factor_gradient(  # type: ignore[no-untyped-def]
     columns = plan.cross_fixed.shape[1]
     core_first = plan.unit_column[eliminated]
     back_substitute(plan, fronts, core, fixed)
-    inverse = _core_inverse(core)
+    inverse = core_inverse(core)
     size = inverse.shape[0]
     flat_inverse = inverse.reshape(size * size)
     largest = 1
@@ -46,6 +54,7 @@ def factor_gradient(  # type: ignore[no-untyped-def]
     below = np.empty(widest)
     product = np.empty(widest)
     spare = np.empty((largest, largest))
+    places = np.empty(most_rows(plan), dtype=np.int64)
     gradient[:] = 0.0
     scores = plan.cross_fixed.copy()
     for e in range(eliminated - 1, -1, -1):
@@ -66,41 +75,30 @@ def factor_gradient(  # type: ignore[no-untyped-def]
             outer = plan.neighbour[t]
             outer_size = plan.group_size[plan.unit_group[outer]]
             outer_at = plan.neighbour_row[t] * k
-            outer_column = plan.unit_column[outer] - core_first
             for s in range(first_neighbour, t + 1):
                 inner = plan.neighbour[s]
+                if inner >= eliminated:
+                    break
                 inner_size = plan.group_size[plan.unit_group[inner]]
                 inner_at = plan.neighbour_row[s] * k
-                if inner >= eliminated:
-                    at = outer_column * size + plan.unit_column[inner] - core_first
-                    _multiply(
-                        flat_inverse,
-                        at,
-                        size,
-                        outer_size,
-                        inner_size,
-                        k,
-                        below,
-                        product,
-                        outer_at,
-                        inner_at,
-                    )
-                else:
-                    at = plan.front_start[inner]
-                    if t > s:
-                        at += inner_size * _row_of(plan, inner, outer)
-                    _multiply(
-                        fronts,
-                        at,
-                        inner_size,
-                        outer_size,
-                        inner_size,
-                        k,
-                        below,
-                        product,
-                        outer_at,
-                        inner_at,
-                    )
+                at = plan.front_start[inner]
+                if t > s:
+                    at += inner_size * row_of(plan, inner, outer)
+                _multiply(
+                    fronts,
+                    at,
+                    inner_size,
+                    outer_size,
+                    inner_size,
+                    k,
+                    below,
+                    product,
+                    outer_at,
+                    inner_at,
+                )
+        _multiply_core(
+            flat_inverse, size, core_places(plan, e, places), length // k, k, places, below, product
+        )
         # M^-1 takes the place of the Cholesky factor
         _own_inverse(fronts, start, k, spare)
         for r in range(k * k, length, k):
@@ -146,15 +144,33 @@ def factor_gradient(  # type: ignore[no-untyped-def]
                         gradient[mu + a * kh + d] -= x * fronts[at + d * k + b]
                     for c in range(columns):
                         scores[column + a, c] -= x * fixed[first + b, c]
+    effects = np.ascontiguousarray(fixed[core_first:].T)
     for i in range(eliminated, units):
         g = plan.unit_group[i]
         k = plan.group_size[g]
         lam = plan.factor_start[g]
         row = plan.unit_column[i] - core_first
-        for j in range(eliminated, units):
-            kj = plan.group_size[plan.unit_group[j]]
-            mu = plan.factor_start[plan.unit_group[j]]
+        j = eliminated
+        while j < units:
+            h = plan.unit_group[j]
+            kj = plan.group_size[h]
+            mu = plan.factor_start[h]
             column = plan.unit_column[j] - core_first
+            if k == 1 and kj == 1:
+                # All units of one grouping at once
+                last = unit_run(plan, j, units - 1)
+                end = column + last - j + 1
+                products = plan.cross_core[row, column:end]
+                scale = factors[mu]
+                gradient[lam] -= scale * inner_product(
+                    products, inverse[row, column:end], end - column
+                )
+                for c in range(columns):
+                    scores[core_first + row, c] -= scale * inner_product(
+                        products, effects[c, column:end], end - column
+                    )
+                j = last + 1
+                continue
             for a in range(k):
                 for b in range(kj):
                     total = 0.0
@@ -162,11 +178,10 @@ def factor_gradient(  # type: ignore[no-untyped-def]
                         total += plan.cross_core[row + a, column + d] * factors[mu + d * kj + b]
                     if total != 0.0:
                         for d in range(k):
-                            gradient[lam + a * k + d] -= total * inverse[column + b, row + d]
+                            gradient[lam + a * k + d] -= total * inverse[row + d, column + b]
                         for c in range(columns):
-                            scores[core_first + row + a, c] -= (
-                                total * fixed[core_first + column + b, c]
-                            )
+                            scores[core_first + row + a, c] -= total * effects[c, column + b]
+            j += 1
     core[:, :] = inverse
     weighted = np.empty(columns)
     for i in range(units):
@@ -203,6 +218,29 @@ def _multiply(  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _multiply_core(flat_inverse, size, first, rows, k, places, below, product):  # type: ignore[no-untyped-def]
+    """Subtract the core's part of M^-1 times `below`, row by row of a unit's front."""
+    for r in range(first, rows):
+        at = places[r] * size
+        if k == 1:
+            own = below[r]
+            total = flat_inverse[at + places[r]] * own
+            for s in range(first, r):
+                x = flat_inverse[at + places[s]]
+                total += x * below[s]
+                product[s] -= x * own
+            product[r] -= total
+            continue
+        for s in range(first, r + 1):
+            x = flat_inverse[at + places[s]]
+            for a in range(k):
+                product[r * k + a] -= x * below[s * k + a]
+            if s < r:
+                for a in range(k):
+                    product[s * k + a] -= x * below[r * k + a]
+
+
+@kernel
 def _own_inverse(fronts, start, k, spare):  # type: ignore[no-untyped-def]
     """Replace a unit's Cholesky factor L by (L L')^-1."""
     if k == 1:
@@ -215,42 +253,7 @@ def _own_inverse(fronts, start, k, spare):  # type: ignore[no-untyped-def]
         fronts[start + 2] = low * two
         fronts[start + 3] = two * two
     else:
-        _inverse_of_factor(fronts[start : start + k * k].reshape((k, k)), k, spare)
+        inverse_of_factor(fronts[start : start + k * k].reshape((k, k)), k, spare)
         for a in range(k):
             for b in range(k):
                 fronts[start + a * k + b] = spare[a, b]
-
-
-@kernel
-def _inverse_of_factor(block, size, out):  # type: ignore[no-untyped-def]
-    """Write (L L')^-1 for the small lower-triangular matrix at the top of `block`."""
-    inverse = np.zeros((size, size))
-    for j in range(size):
-        inverse[j, j] = 1.0 / block[j, j]
-        for i in range(j + 1, size):
-            total = 0.0
-            for m in range(j, i):
-                total -= block[i, m] * inverse[m, j]
-            inverse[i, j] = total / block[i, i]
-    for i in range(size):
-        for j in range(size):
-            total = 0.0
-            for m in range(max(i, j), size):
-                total += inverse[m, i] * inverse[m, j]
-            out[i, j] = total
-
-
-@kernel
-def _core_inverse(core):  # type: ignore[no-untyped-def]
-    """Return (L L')^-1 of the core from its Cholesky factor."""
-    size = core.shape[0]
-    out = np.empty((size, size))
-    if size <= SMALL:
-        _inverse_of_factor(core, size, out)
-        return out
-    lower = np.zeros((size, size))
-    for i in range(size):
-        for j in range(i + 1):
-            lower[i, j] = core[i, j]
-    inverse = np.linalg.inv(lower)
-    return inverse.T @ inverse

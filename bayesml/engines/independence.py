@@ -1,10 +1,11 @@
 """An independence sampler, for marginal densities that cost milliseconds and have few parameters.
 
 Proposals come from a mixture of a multivariate Student-t at the posterior's mode, with the
-curvature there, and a wider one with heavier tails; each costs one density without gradient, and
-the factorisation of an accepted one serves to draw the random effects. Every third step is a short
-random walk. Where the proposal covers the posterior poorly, it says so before it starts (Tierney
-1994, doi:10.1214/aos/1176325750).
+curvature there, and a wider one with heavier tails, thinned by what a pilot has learnt of the
+density (see `thinning`); each costs one density without gradient, and the factorisation of an
+accepted one serves to draw the random effects. Now and then a step is one of a short random walk.
+Where the proposal covers the posterior poorly, it says so before it starts (Tierney 1994,
+doi:10.1214/aos/1176325750).
 """
 
 import time
@@ -17,29 +18,35 @@ import numpy as np
 from scipy.special import gammaln
 
 from bayesml.engines.chains import ChainDraws, chain_seed
-from bayesml.engines.density_kernels import marginal_density
 from bayesml.engines.effect_draws import DrawKeeper
-from bayesml.engines.independence_kernels import move, proposal_density
+from bayesml.engines.independence_kernels import Thinning, log_shares, log_weights, move
 from bayesml.engines.marginal_models import MarginalModel
 from bayesml.engines.posterior_modes import PosteriorMode
 from bayesml.engines.progress import ChainState, ProgressDisplay
 from bayesml.engines.reduction_kernels import working_memory
+from bayesml.engines.thinning import fitted_thinning, no_thinning, points_wanted
 
 # Share, degrees of freedom and scale of the components.
 _MIXTURE = ((0.8, 6.0, 1.1), (0.2, 3.0, 2.2))
-_WARM_UP = 60
+# Warm-up draws, enough to forget the starting point: close proposals do at once.
+_WARM_UP, _WARM_UP_OF_CLOSE = 60, 20
 _PILOT = 300
+# Points that a pilot may take for the sake of the thinning.
+_LARGEST_PILOT = 600
 # Share of the pilot's proposals that independent draws would be worth, at least.
 POOR = 0.15
-# Above it the proposal need not be fitted to the weights of the pilot's points.
-_GOOD = 0.7
+# Above it the proposal need not be fitted to the weights of the pilot's points: thinning does more.
+_GOOD = 0.5
+# Every so many steps one is a short step from where the chain is, so that a point far out, which
+# independent proposals rarely beat, does not hold the chain. Close proposals beat it more often.
+_CYCLE, _CYCLE_OF_CLOSE, _CLOSE = 3, 25, 0.9
 _BLOCK = 4_000_000
 _SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A Student-t from which points are proposed.
+    """A mixture of Student-t distributions, thinned, from which points are proposed.
 
     Parameters
     ----------
@@ -47,13 +54,38 @@ class Proposal:
         Its centre and spread.
     efficiency : float
         How many independent draws a proposal is worth, by importance weights: between 0 and 1.
+    thinning : Thinning
+        Which share of them is kept, in the coordinates z of the mode.
     """
 
     mode: PosteriorMode
     efficiency: float
+    thinning: Thinning
 
 
-def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int) -> Proposal:
+@dataclass(frozen=True)
+class _Pilot:
+    mode: PosteriorMode
+    z: np.ndarray
+    log_weights: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Return weights with sum 1; all alike where the density is none everywhere."""
+        usable = np.isfinite(self.log_weights)
+        if not usable.any():
+            return np.full(len(self.z), 1 / len(self.z))
+        weights = np.exp(self.log_weights - self.log_weights[usable].max())
+        return weights / weights.sum()
+
+    @property
+    def efficiency(self) -> float:
+        if not np.isfinite(self.log_weights).any():
+            return 0.0
+        return float(1 / (self.weights**2).sum() / len(self.z))
+
+
+def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int, cores: int = 1) -> Proposal:
     """Return a proposal, widened and moved to where the importance weights say, if that is better.
 
     Parameters
@@ -62,43 +94,51 @@ def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int) -> Propo
     mode : PosteriorMode
     seed : int
         The seed of the fit.
+    cores : int
+        Densities that are computed at once; no result depends on it.
     """
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**20,)))
-    best, thetas, weights = _tried(model, mode, random)
+    best = latest = _pilot(model, mode, _drawn(random, _PILOT, model.dimensions), cores)
     for _ in range(2):
         if best.efficiency > _GOOD:
             break
-        mean = weights @ thetas
+        thetas = latest.mode.centre + latest.z @ latest.mode.spread.T
+        mean = latest.weights @ thetas
         apart = thetas - mean
-        covariance = (apart * weights[:, None]).T @ apart
+        covariance = (apart * latest.weights[:, None]).T @ apart
         values, vectors = np.linalg.eigh(covariance + mode.spread @ mode.spread.T / _PILOT)
-        spread = vectors * np.sqrt(np.maximum(values, 0))
-        found, thetas, weights = _tried(model, replace(mode, centre=mean, spread=spread), random)
-        best = max(best, found, key=lambda item: item.efficiency)
-    return best
+        moved = replace(mode, centre=mean, spread=vectors * np.sqrt(np.maximum(values, 0)))
+        latest = _pilot(model, moved, _drawn(random, _PILOT, model.dimensions), cores)
+        best = max(best, latest, key=lambda item: item.efficiency)
+    if best.efficiency < POOR:
+        return Proposal(best.mode, best.efficiency, no_thinning(model.dimensions))
+    more = points_wanted(model.dimensions, _LARGEST_PILOT) - _PILOT
+    if more > 0:
+        rest = _pilot(model, best.mode, _drawn(random, more, model.dimensions), cores)
+        best = _Pilot(
+            best.mode,
+            np.concatenate([best.z, rest.z]),
+            np.concatenate([best.log_weights, rest.log_weights]),
+        )
+    thinning, efficiency = fitted_thinning(best.z, best.log_weights)
+    return Proposal(best.mode, efficiency, thinning)
 
 
-def _tried(
-    model: MarginalModel, mode: PosteriorMode, random: np.random.Generator
-) -> tuple[Proposal, np.ndarray, np.ndarray]:
-    z = _drawn(random, _PILOT, model.dimensions)
-    thetas = mode.centre + z @ mode.spread.T
-    nothing = np.empty(0)
+def _pilot(model: MarginalModel, mode: PosteriorMode, z: np.ndarray, cores: int) -> _Pilot:
+    """Return the log-weights of proposals."""
+    found = np.empty(len(z))
     mixture = _mixture(model.dimensions)
-    log_weights = np.array(
-        [
-            marginal_density(model.elimination.plan, model.density, theta, nothing)
-            - proposal_density(point, mixture)
-            for theta, point in zip(thetas, z, strict=True)
-        ]
-    )
-    usable = np.isfinite(log_weights)
-    if not usable.any():
-        return Proposal(mode, 0.0), thetas, np.full(_PILOT, 1 / _PILOT)
-    log_weights = np.where(usable, log_weights, -np.inf)
-    weights = np.exp(log_weights - log_weights.max())
-    weights /= weights.sum()
-    return Proposal(mode, float(1 / (weights**2).sum() / _PILOT)), thetas, weights
+
+    def compute(part: np.ndarray) -> None:
+        out = np.empty(len(part))
+        log_weights(
+            model.elimination.plan, model.density, mode.centre, mode.spread, mixture, z[part], out
+        )
+        found[part] = out
+
+    with ThreadPoolExecutor(max_workers=cores) as pool:
+        list(pool.map(compute, np.array_split(np.arange(len(z)), cores)))
+    return _Pilot(mode, z, np.where(np.isfinite(found), found, -np.inf))
 
 
 def _mixture(size: int) -> np.ndarray:
@@ -121,6 +161,18 @@ def _drawn(random: np.random.Generator, count: int, size: int) -> np.ndarray:
     return scale * normal / np.sqrt(random.chisquare(degrees) / degrees)
 
 
+def _kept(random: np.random.Generator, count: int, size: int, thinning: Thinning) -> np.ndarray:
+    """Return draws of the mixture that the thinning keeps."""
+    if not len(thinning.coefficients):
+        return _drawn(random, count, size)
+    found = np.empty((0, size))
+    while len(found) < count:
+        z = _drawn(random, 4 * count, size)
+        shares = np.exp(log_shares(z, thinning) - thinning.bounds[1])
+        found = np.concatenate([found, z[random.random(len(z)) < shares]])
+    return found[:count]
+
+
 def sample_independently(
     model: MarginalModel,
     proposal: Proposal,
@@ -135,18 +187,12 @@ def sample_independently(
 ) -> list[ChainDraws]:
     """Run chains of an independence sampler; arguments and results as in `sample_chains`.
 
-    Of the warm-up draws only sixty are made, enough to forget the starting point.
+    Of the warm-up draws at most sixty are made, enough to forget the starting point.
     """
     stop = Event()
     running: dict[Future[ChainDraws], _Chain] = {}
     results: dict[int, ChainDraws] = {}
-    from threadpoolctl import threadpool_limits
-
-    # Chains run side by side, so that each has one core for its matrices.
-    with (
-        threadpool_limits(1 if cores > 1 else None, user_api="blas"),
-        ThreadPoolExecutor(max_workers=cores) as pool,
-    ):
+    with ThreadPoolExecutor(max_workers=cores) as pool:
         try:
             for number in chains:
                 chain = _Chain(model, proposal, number, seed, draws, tune, stop)
@@ -186,12 +232,15 @@ class _Chain:
     ) -> None:
         self.number = number
         self.state: ChainState | None = None
-        self._model, self._mode, self._seed, self._stop = model, proposal.mode, seed, stop
+        self._model, self._proposal, self._seed, self._stop = model, proposal, seed, stop
         self._draws, self._tune = draws, tune
 
     def run(self) -> ChainDraws:
         began = time.perf_counter()
         model, draws = self._model, self._draws
+        mode, thinning = self._proposal.mode, self._proposal.thinning
+        close = self._proposal.efficiency > _CLOSE
+        cycle = _CYCLE_OF_CLOSE if close else _CYCLE
         own_seed = chain_seed(self._seed, self.number)
         random = np.random.default_rng(own_seed)
         plan = model.elimination.plan
@@ -203,12 +252,12 @@ class _Chain:
         mixture = _mixture(size)
         length = 2.38 / np.sqrt(size)
         kept, accepted, density = np.empty((draws, size)), np.empty(draws), np.empty(draws)
-        warm_up = min(self._tune, _WARM_UP)
+        warm_up = min(self._tune, _WARM_UP_OF_CLOSE if close else _WARM_UP)
         step = max(1, min(25, _BLOCK // max(keeper.normals_per_draw, 1)))
         made = -warm_up
         while made < draws and not self._stop.is_set():
             count = min(step, -made if made < 0 else draws - made)
-            z = _drawn(random, count, size)
+            z = _kept(random, count, size, thinning)
             wanted = count if made >= 0 else 0
             coefficients = np.empty((wanted, keeper.coefficients))
             effects = np.empty((wanted, keeper.columns))
@@ -216,12 +265,14 @@ class _Chain:
             move(
                 plan,
                 model.density,
-                self._mode.centre,
-                self._mode.spread,
+                mode.centre,
+                mode.spread,
                 mixture,
+                thinning,
                 z,
                 length * random.standard_normal((count, size)),
                 warm_up + made,
+                cycle,
                 random.random(count),
                 random.standard_normal((wanted, keeper.normals_per_draw)),
                 state,

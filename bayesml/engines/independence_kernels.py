@@ -1,15 +1,53 @@
 """Compiled kernels of the independence sampler; see `independence`."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from bayesml.engines.density_kernels import density_in
 from bayesml.engines.effect_kernels import effects_given
 from bayesml.engines.marginal_functions import placed
+from bayesml.engines.reduction_kernels import working_memory
 from bayesml.engines.unit_kernels import kernel
 
-# Every so many steps one is a short step from where the chain is, so that a point far out, which
-# independent proposals rarely beat, does not hold the chain.
-CYCLE = 3
+
+class Thinning(NamedTuple):
+    """The logarithm of the share of proposals that is kept, but for a constant; see `thinning`.
+
+    Parameters
+    ----------
+    exponents : array of int, shape (monomials, dimensions)
+    coefficients : array, shape (monomials,)
+        Of the polynomial in z; without monomials every proposal is kept.
+    bounds : array, shape (2,)
+        Between which the polynomial is clipped.
+    """
+
+    exponents: np.ndarray
+    coefficients: np.ndarray
+    bounds: np.ndarray
+
+
+@kernel
+def log_share(z, thinning):  # type: ignore[no-untyped-def]
+    """Return the clipped polynomial at z."""
+    total = 0.0
+    for m in range(thinning.coefficients.size):
+        term = thinning.coefficients[m]
+        for j in range(z.size):
+            for _ in range(thinning.exponents[m, j]):
+                term *= z[j]
+        total += term
+    return min(max(total, thinning.bounds[0]), thinning.bounds[1])
+
+
+@kernel
+def log_shares(z, thinning):  # type: ignore[no-untyped-def]
+    """Return the clipped polynomial at every row of z."""
+    out = np.empty(z.shape[0])
+    for i in range(z.shape[0]):
+        out[i] = log_share(z[i], thinning)
+    return out
 
 
 @kernel
@@ -38,15 +76,28 @@ def proposal_density(z, mixture):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def log_weights(plan, density, centre, spread, mixture, z, out):  # type: ignore[no-untyped-def]
+    """Write the log-weight of every proposal z, as for `move`, before any thinning."""
+    memory = working_memory(plan, False)
+    nothing = np.empty(0)
+    theta = np.empty(centre.size)
+    for i in range(z.shape[0]):
+        placed(centre, spread, z[i], theta)
+        out[i] = density_in(plan, density, theta, nothing, memory) - proposal_density(z[i], mixture)
+
+
+@kernel
 def move(  # type: ignore[no-untyped-def]
     plan,
     density,
     centre,
     spread,
     mixture,
+    thinning,
     proposals,
     steps,
     first,
+    cycle,
     uniforms,
     normals,
     state,
@@ -66,10 +117,14 @@ def move(  # type: ignore[no-untyped-def]
         theta = centre + spread z.
     mixture : array
         As in `proposal_density`.
+    thinning : Thinning
+        Of the proposals.
     proposals, steps : arrays, shape (steps, dimensions)
         Independent proposals z, and short steps from the current z.
     first : int
         Number of the first step, from which follows which steps are short.
+    cycle : int
+        Every so many steps one is short.
     uniforms : array, shape (steps,)
     normals : array, shape (steps, normals per draw)
     state : array, shape (3,)
@@ -88,12 +143,12 @@ def move(  # type: ignore[no-untyped-def]
     for i in range(proposals.shape[0]):
         here = int(state[2])
         there = 1 - here
-        short = (first + i) % CYCLE == CYCLE - 1
+        short = (first + i) % cycle == cycle - 1
         for j in range(z.size):
             z[j] = current[j] + steps[i, j] if short else proposals[i, j]
         placed(centre, spread, z, theta)
         value = density_in(plan, density, theta, nothing, memories[there])
-        weight = value - proposal_density(z, mixture)
+        weight = value - proposal_density(z, mixture) - log_share(z, thinning)
         accepted[i] = 0.0
         if np.isfinite(weight):
             gain = value - state[1] if short else weight - state[0]

@@ -9,7 +9,9 @@ early.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -18,6 +20,7 @@ from scipy.optimize import OptimizeResult, minimize
 from bayesml.design.member_terms import all_slots
 from bayesml.engines import reduction_kernels
 from bayesml.engines.class_gradient_kernels import class_gradient
+from bayesml.engines.core_kernels import SMALL
 from bayesml.engines.effect_kernels import scaled_effects
 from bayesml.engines.elimination import Elimination
 from bayesml.engines.linear_models import (
@@ -179,11 +182,19 @@ def likelihood_optimum(model: LinearModel, restricted: bool) -> LikelihoodOptimu
         return _optimum(model, profile, np.empty(0), np.empty(0), changes)
     bounds = [(0.0, None) if diagonal else (None, None) for diagonal in profile.diagonal]
     best, value, slope = np.empty(0), np.inf, np.zeros(0)
-    for size in _STARTS:
-        result = _minimised(profile, profile.diagonal * size, bounds)
-        if result.fun < value:
-            best, value, slope = np.asarray(result.x), float(result.fun), np.asarray(result.jac)
+    with _one_thread() if len(profile.plan.cross_core) > SMALL else nullcontext():
+        for size in _STARTS:
+            result = _minimised(profile, profile.diagonal * size, bounds)
+            if result.fun < value:
+                best, value, slope = np.asarray(result.x), float(result.fun), np.asarray(result.jac)
     return _optimum(model, profile, best, slope, changes)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Return a context in which matrices have one thread; see `sample_marginal`."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")
 
 
 def _minimised(profile: _Profile, found: np.ndarray, bounds: Sequence[tuple]) -> OptimizeResult:

@@ -94,13 +94,18 @@ def sample_marginal(
     SamplingError
         A chain breaks off.
     """
-    with progress_display(progress, chains) as display:
+    from threadpoolctl import threadpool_limits
+
+    # One thread for the matrices of a chain. Chains run side by side; with more threads LAPACK's
+    # recursion needs more stack than the threads of nutpie have, which ends the process; and where
+    # other processes run, threads that wait for each other take ten times as long as one.
+    with threadpool_limits(1, user_api="blas"), progress_display(progress, chains) as display:
         display.phase("looking for the mode")
         mode = find_mode(model)
         seconds = model.elimination.seconds
         poor = ""
         if model.elimination.seconds_one_by_one > SLOW:
-            proposal = find_proposal(model, mode, seed)
+            proposal = find_proposal(model, mode, seed, cores)
             if proposal.efficiency >= POOR:
                 found = sample_independently(
                     model,
@@ -134,22 +139,17 @@ def sample_marginal(
                 on_finished(finished[chain.chain])
 
         display.phase("sampling")
-        from threadpoolctl import threadpool_limits
-
-        # One thread for the matrices of a chain: with more, LAPACK's recursion needs more stack
-        # than the threads of nutpie have, which ends the process, and they wait for each other.
-        with threadpool_limits(1, user_api="blas"):
-            run = sample_chains(
-                compile_marginal(model, mode),
-                chains=chains,
-                seed=seed,
-                draws=draws,
-                tune=tune,
-                cores=cores,
-                target_accept=target_accept,
-                progress=display,
-                on_finished=complete,
-            )
+        run = sample_chains(
+            compile_marginal(model, mode),
+            chains=chains,
+            seed=seed,
+            draws=draws,
+            tune=tune,
+            cores=cores,
+            target_accept=target_accept,
+            progress=display,
+            on_finished=complete,
+        )
         found = [finished.get(chain.chain) or with_effects(model, chain, seed) for chain in run]
     return found, (
         f"NUTS of nutpie {version('nutpie')} on the marginal density, random effects integrated "
