@@ -19,7 +19,7 @@ from scipy.special import gammaln
 
 from bayesml.engines.chains import ChainDraws, chain_seed
 from bayesml.engines.effect_draws import DrawKeeper
-from bayesml.engines.independence_kernels import Thinning, log_shares, log_weights, move
+from bayesml.engines.independence_kernels import Thinning, log_shares_kept, log_weights, move
 from bayesml.engines.marginal_models import MarginalModel
 from bayesml.engines.posterior_modes import PosteriorMode
 from bayesml.engines.progress import ChainState, ProgressDisplay
@@ -168,7 +168,7 @@ def _kept(random: np.random.Generator, count: int, size: int, thinning: Thinning
     found = np.empty((0, size))
     while len(found) < count:
         z = _drawn(random, 4 * count, size)
-        shares = np.exp(log_shares(z, thinning) - thinning.bounds[1])
+        shares = np.exp(log_shares_kept(z, thinning) - thinning.bounds[1])
         found = np.concatenate([found, z[random.random(len(z)) < shares]])
     return found[:count]
 

@@ -29,7 +29,7 @@ class Thinning(NamedTuple):
 
 
 @kernel
-def log_share(z, thinning):  # type: ignore[no-untyped-def]
+def log_share_kept(z, thinning):  # type: ignore[no-untyped-def]
     """Return the clipped polynomial at z."""
     total = 0.0
     for m in range(thinning.coefficients.size):
@@ -42,11 +42,11 @@ def log_share(z, thinning):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def log_shares(z, thinning):  # type: ignore[no-untyped-def]
+def log_shares_kept(z, thinning):  # type: ignore[no-untyped-def]
     """Return the clipped polynomial at every row of z."""
     out = np.empty(z.shape[0])
     for i in range(z.shape[0]):
-        out[i] = log_share(z[i], thinning)
+        out[i] = log_share_kept(z[i], thinning)
     return out
 
 
@@ -148,7 +148,7 @@ def move(  # type: ignore[no-untyped-def]
             z[j] = current[j] + steps[i, j] if short else proposals[i, j]
         placed(centre, spread, z, theta)
         value = density_in(plan, density, theta, nothing, memories[there])
-        weight = value - proposal_density(z, mixture) - log_share(z, thinning)
+        weight = value - proposal_density(z, mixture) - log_share_kept(z, thinning)
         accepted[i] = 0.0
         if np.isfinite(weight):
             gain = value - state[1] if short else weight - state[0]

@@ -11,7 +11,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from bayesml.engines.independence_kernels import Thinning, log_shares
+from bayesml.engines.independence_kernels import Thinning, log_shares_kept
 
 # Points of a pilot for a coefficient; with fewer the polynomial follows their noise.
 POINTS = 6
@@ -73,7 +73,7 @@ def fitted_thinning(z: np.ndarray, log_weights: np.ndarray) -> tuple[Thinning, f
         for left_out in range(_FOLDS):
             rest = fold != left_out
             found = _fitted(z[rest], log_weights[rest], exponents)
-            predicted[~rest] = log_shares(z[~rest], found)
+            predicted[~rest] = log_shares_kept(z[~rest], found)
         found_worth = _worth(log_weights, predicted)
         if found_worth > max(goal, worth):
             best, worth = _fitted(z, log_weights, exponents), found_worth

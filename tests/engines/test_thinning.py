@@ -10,7 +10,7 @@ from scipy import stats
 
 from bayesml.engines.chains import ChainDraws
 from bayesml.engines.independence import Proposal, find_proposal, sample_independently
-from bayesml.engines.independence_kernels import Thinning, log_shares
+from bayesml.engines.independence_kernels import Thinning, log_shares_kept
 from bayesml.engines.marginal import find_mode
 from bayesml.engines.marginal_models import MarginalModel, marginal_model
 from bayesml.engines.progress import ProgressDisplay
@@ -36,8 +36,8 @@ def test_the_polynomial_is_that_of_numpy() -> None:
     expected = np.polynomial.polynomial.polyval2d(z[:, 0], z[:, 1], coefficients)
     assert (expected > 3).any()
     assert (expected < -2).any()
-    np.testing.assert_allclose(log_shares(z, thinning), np.clip(expected, -2, 3), rtol=1e-12)
-    assert (log_shares(z, no_thinning(2)) == 0).all()
+    np.testing.assert_allclose(log_shares_kept(z, thinning), np.clip(expected, -2, 3), rtol=1e-12)
+    assert (log_shares_kept(z, no_thinning(2)) == 0).all()
 
 
 def test_how_many_points_the_highest_polynomial_takes() -> None:
@@ -57,7 +57,7 @@ def test_a_skewed_density_is_followed_closely() -> None:
     # By points that no polynomial has seen, the worth is what was said.
     fresh = WIDE.rvs(20_000)
     weights = np.exp(_skewed(fresh) - WIDE.logpdf(fresh))
-    shares = np.exp(log_shares(fresh, thinning))
+    shares = np.exp(log_shares_kept(fresh, thinning))
     true = weights.mean() ** 2 / (shares.mean() * (weights**2 / shares).mean())
     assert true > 0.9
     assert worth == pytest.approx(true, abs=0.06)
