@@ -2,8 +2,10 @@
 
 A grouping is eliminated unit by unit as long as no two of its units share a row or an eliminated
 unit: then its part of the matrix is block-diagonal. Nested groupings all go that way, children
-before schools. Of crossed groupings the largest goes, and the others, linked through it, stay as a
-dense matrix, the core. So do multiple memberships, whose units share rows.
+before schools. Units that do share rows are eliminated where they fall into small clusters that do
+not: the members of a family, the parts of a pair of twins. Of crossed groupings the largest goes,
+and the others, linked through it, stay as a dense matrix, the core. So do multiple memberships
+whose units hang together.
 """
 
 from collections.abc import Sequence
@@ -15,8 +17,10 @@ import numpy as np
 from bayesml.engines.meetings import (
     GroupingArrays,
     Meetings,
+    Order,
     elimination_order,
-    filled_pattern,
+    front_pattern,
+    later_in_cluster,
 )
 
 # The dense core takes size^3 / 3 operations and size^2 numbers of memory for each evaluation.
@@ -154,7 +158,8 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
         Too many units would have to be kept in a dense matrix.
     """
     meetings = Meetings(groupings)
-    order, number_eliminated = elimination_order(groupings, meetings)
+    ordered = elimination_order(groupings, meetings)
+    order, number_eliminated = ordered.groupings, ordered.eliminated
     sizes = np.array([item.size for item in groupings], dtype=np.int64)
     counts = [groupings[g].units for g in order]
     first_unit = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -169,7 +174,7 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
             f"{core_size:,} random effects of {count} grouping{'s' * (count > 1)}, linked through "
             f"common rows, would have to stand in one dense matrix: the limit is {LARGEST_CORE:,}"
         )
-    links = _links(order, number_eliminated, meetings, first_unit, unit_group, sizes)
+    links = _links(ordered, meetings, first_unit, unit_group, sizes)
     total = int(links.front_start[-1])
     if total > MOST_ENTRIES:
         raise TooLarge(f"the units meet in {total:,} places, and {MOST_ENTRIES:,} is the limit")
@@ -188,6 +193,8 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
                 if place < number_eliminated
                 else unit_column[first_unit[place] : first_unit[place + 1]] - core_first
             ),
+            links,
+            int(first_unit[place]),
         )
         for later, h in enumerate(order[place + 1 :], start=place + 1):
             if place < number_eliminated:
@@ -206,7 +213,7 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
         columns = slice(unit_column[first_unit[place]], unit_column[first_unit[place + 1]])
         cross_fixed[columns] = _with_fixed(groupings[g], fixed)
     return Elimination(
-        groupings=tuple(order),
+        groupings=order,
         first_unit=first_unit,
         plan=Plan(
             group_size=sizes,
@@ -221,7 +228,7 @@ def eliminate(fixed: np.ndarray, groupings: Sequence[GroupingArrays]) -> Elimina
             cross_core=core,
             cross_fixed=cross_fixed,
             cross_outcome=fixed.T @ fixed,
-            cross_units=_side_by_side(sizes, eliminated, fronts, cross_fixed),
+            cross_units=_side_by_side(groupings, eliminated, fronts, cross_fixed),
             entry_start=np.zeros(1, dtype=np.int64),
             entry_class=np.empty(0, dtype=np.int64),
             entry_value=np.empty(0),
@@ -250,19 +257,23 @@ class _Links:
 
 
 def _links(
-    order: Sequence[int],
-    number: int,
+    ordered: Order,
     meetings: Meetings,
     first_unit: np.ndarray,
     unit_group: np.ndarray,
     sizes: np.ndarray,
 ) -> _Links:
     """Return the later units that each eliminated unit meets."""
+    order, number = ordered.groupings, ordered.eliminated
     eliminated = int(first_unit[number])
     owners, others = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for place, g in enumerate(order[:number]):
-        for later in range(place + 1, len(order)):
-            pattern = filled_pattern(g, order[later], order[:place], meetings)
+        earlier = Order(order[:place], place, ordered.clusters)
+        patterns = {place: later_in_cluster(ordered.clusters[g])} | {
+            later: front_pattern(g, order[later], earlier, meetings)
+            for later in range(place + 1, len(order))
+        }
+        for later, pattern in patterns.items():
             unit = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
             owners.append(unit + first_unit[place])
             others.append(pattern.indices + first_unit[later])
@@ -288,11 +299,21 @@ def _fill_own(
     fronts: np.ndarray,
     core: np.ndarray,
     starts: np.ndarray,
+    links: "_Links",
+    first: int,
 ) -> None:
     """Write a grouping's own part of Z'Z: into the fronts, or into the core."""
     z = grouping.terms
-    if grouping.weights is not None:
+    if grouping.weights is not None and not eliminated:
         _fill_core(meetings.products(g, g), meetings.rows_of(g, g), starts, starts, core)
+        return
+    if grouping.weights is not None:
+        unit, other = meetings.rows_of(g, g)
+        products = meetings.products(g, g)
+        same, later = unit == other, unit < other
+        _fill_front(products[same], starts[unit[same]], fronts)
+        at = links.positions((unit[later], other[later]), first, first)
+        _fill_front(products[later], at, fronts)
         return
     for a in range(z.shape[1]):
         for b in range(a + 1):
@@ -325,12 +346,15 @@ def _fill_core(
 
 
 def _side_by_side(
-    sizes: np.ndarray, eliminated: int, fronts: np.ndarray, cross_fixed: np.ndarray
+    groupings: Sequence[GroupingArrays],
+    eliminated: int,
+    fronts: np.ndarray,
+    cross_fixed: np.ndarray,
 ) -> np.ndarray:
     """Return [Z'C Z'Z], last axis units, of a single grouping whose units share no rows."""
-    if len(sizes) != 1 or not eliminated:
+    if len(groupings) != 1 or not eliminated or groupings[0].weights is not None:
         return np.empty((0, 0, 0))
-    shape = (eliminated, int(sizes[0]), -1)
+    shape = (eliminated, groupings[0].size, -1)
     both = np.concatenate([cross_fixed.reshape(shape), fronts.reshape(shape)], axis=2)
     return np.ascontiguousarray(both.transpose(1, 2, 0))
 

@@ -1,6 +1,6 @@
 """Which units of a linear model share rows, and the order of elimination that follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,30 +121,109 @@ class Meetings:
         return self._found[g, h]
 
 
-def elimination_order(
-    groupings: Sequence[GroupingArrays], meetings: Meetings
-) -> tuple[list[int], int]:
-    """Return the groupings in the order of elimination, and how many are eliminated."""
+@dataclass(frozen=True)
+class Order:
+    """An order of elimination.
+
+    Parameters
+    ----------
+    groupings : tuple of int
+        The groupings in this order.
+    eliminated : int
+        How many of them are eliminated.
+    clusters : mapping of int to array of int, shape (units,)
+        By eliminated grouping, the cluster of each unit: units that share rows, in themselves or
+        through units eliminated before, stand in one.
+    """
+
+    groupings: tuple[int, ...]
+    eliminated: int
+    clusters: Mapping[int, np.ndarray]
+
+
+# Columns of a cluster, at most: its units are eliminated with as many numbers as a dense matrix.
+LARGEST_CLUSTER = 60
+
+
+def elimination_order(groupings: Sequence[GroupingArrays], meetings: Meetings) -> Order:
+    """Return the order of elimination.
+
+    A simple membership is eliminated unit by unit, as long as nothing eliminated before links two
+    of its units; a multiple one by clusters, where these are small. The others are left over.
+    """
     waiting = sorted(range(len(groupings)), key=lambda g: (-groupings[g].units, g))
-    linked = {g: groupings[g].weights is not None for g in waiting}
-    order: list[int] = []
-    while free := [g for g in waiting if not linked[g]]:
-        g = free[0]
+    found = Order((), 0, {})
+    while True:
+        for g in waiting:
+            clusters = _clusters(g, groupings, found, meetings)
+            if _separate(clusters, groupings[g]):
+                break
+        else:
+            return Order((*found.groupings, *waiting), found.eliminated, found.clusters)
         waiting.remove(g)
-        order.append(g)
-        meetings_of = {h: filled_pattern(g, h, order[:-1], meetings) for h in waiting}
-        for h, pattern in meetings_of.items():
-            if (np.diff(pattern.indptr) > 1).any():
-                linked[h] = True
-    return [*order, *waiting], len(order)
+        found = Order((*found.groupings, g), found.eliminated + 1, {**found.clusters, g: clusters})
 
 
-def filled_pattern(g: int, h: int, before: Sequence[int], meetings: Meetings) -> sparse.csr_array:
+def _separate(clusters: np.ndarray, grouping: GroupingArrays) -> bool:
+    """Return whether units may be eliminated cluster by cluster, or one by one."""
+    counts = np.bincount(clusters, minlength=1)
+    most = int(counts.max(initial=1))
+    if most == 1 or grouping.weights is None:
+        return most == 1
+    return len(counts) > 1 and most * grouping.size <= LARGEST_CLUSTER
+
+
+def _clusters(
+    g: int, groupings: Sequence[GroupingArrays], order: Order, meetings: Meetings
+) -> np.ndarray:
+    """Return the cluster of each unit of a grouping that is not eliminated yet."""
+    units = groupings[g].units
+    links = [filled_pattern(g, g, order, meetings)] if groupings[g].weights is not None else []
+    for place, e in enumerate(order.groupings):
+        pattern = front_pattern(e, g, _first(order, place), meetings)
+        if (np.diff(pattern.indptr) > 1).any():
+            links.append(pattern.T @ pattern)
+    if not links:
+        return np.arange(units)
+    labels: np.ndarray = sparse.csgraph.connected_components(sum(links[1:], links[0]))[1]
+    return labels
+
+
+def _first(order: Order, number: int) -> Order:
+    return Order(order.groupings[:number], number, order.clusters)
+
+
+def filled_pattern(g: int, h: int, before: Order, meetings: Meetings) -> sparse.csr_array:
     """Return where units of `g` and `h` meet, in rows or through units eliminated before."""
     pattern = meetings.pattern(g, h)
-    for e, earlier in enumerate(before):
-        through = filled_pattern(earlier, g, before[:e], meetings)
-        pattern = pattern + through.T @ filled_pattern(earlier, h, before[:e], meetings)
+    for place, e in enumerate(before.groupings):
+        earlier = _first(before, place)
+        through = front_pattern(e, g, earlier, meetings)
+        pattern = pattern + through.T @ front_pattern(e, h, earlier, meetings)
+    return _ones(pattern)
+
+
+def front_pattern(g: int, h: int, before: Order, meetings: Meetings) -> sparse.csr_array:
+    """Return the units of `h` in the fronts of the units of `g`: those that its cluster meets."""
+    pattern = filled_pattern(g, h, before, meetings)
+    clusters = before.clusters[g]
+    if len(np.unique(clusters)) == len(clusters):
+        return pattern
+    units = np.arange(len(clusters))
+    inside = sparse.csr_array((np.ones(len(clusters), dtype=np.int32), (units, clusters)))
+    return _ones(inside @ (inside.T @ pattern))
+
+
+def later_in_cluster(clusters: np.ndarray) -> sparse.csr_array:
+    """Return for every unit the later units of its cluster."""
+    units = np.arange(len(clusters))
+    if len(np.unique(clusters)) == len(clusters):
+        return sparse.csr_array((len(clusters),) * 2, dtype=np.int32)
+    inside = sparse.csr_array((np.ones(len(clusters), dtype=np.int32), (units, clusters)))
+    return _ones(sparse.triu(inside @ inside.T, k=1, format="csr"))
+
+
+def _ones(pattern: sparse.csr_array) -> sparse.csr_array:
     pattern = sparse.csr_array(pattern != 0).astype(np.int32)
     pattern.sort_indices()
     return pattern
