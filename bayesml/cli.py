@@ -15,7 +15,10 @@ from bayesml.errors import BayesmlError, BayesmlWarning, did_you_mean, quoted
 
 DONE, WRONG, PARTLY, INTERRUPTED = 0, 2, 3, 130
 
-STRUCTURES = ("two_level", "three_level", "cross_classified", "multiple_membership", "longitudinal")
+STARTING_POINTS = (
+    *("two_level", "three_level", "cross_classified", "multiple_membership", "longitudinal"),
+    *("multivariate", "dyadic", "twins", "social_relations", "location_scale"),
+)
 
 _TABLE = "a .csv, .tsv, .txt, .parquet, .dta or .sav file, or a shipped table such as dataset:exam"
 _DESCRIPTION = """\
@@ -93,7 +96,7 @@ def _templates(parser: argparse.ArgumentParser) -> None:
 
 
 def _new(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("structure", metavar="STRUCTURE", help=", ".join(STRUCTURES))
+    parser.add_argument("structure", metavar="STRUCTURE", help=", ".join(STARTING_POINTS))
     parser.add_argument(
         "--family", default="gaussian", help="family of the outcome (default gaussian)"
     )
@@ -170,7 +173,7 @@ COMMANDS = {
     "new": Command(
         "looking:run_new",
         "print a model file with comments, to edit",
-        f"Print a commented model file. Structures: {', '.join(STRUCTURES)}.",
+        f"Print a commented model file. Structures: {', '.join(STARTING_POINTS)}.",
         "bayesml new three_level --family binomial > model.toml",
         _new,
     ),

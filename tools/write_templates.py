@@ -7,10 +7,10 @@ import textwrap
 from pathlib import Path
 
 from bayesml.codegen.examples import example_source
+from bayesml.codegen.further_starters import FURTHER
 from bayesml.codegen.rendering import render
 from bayesml.codegen.starters import (
     autoregressive_toml,
-    multivariate_toml,
     starter_spec,
     starter_structures,
     starter_toml,
@@ -75,10 +75,10 @@ def template_files() -> dict[str, str]:
     files["longitudinal_ar1_gaussian.py"] = render(
         resolved, example=example_source(resolved), note=WITHOUT_TABLE
     )
-    multivariate = multivariate_toml()
-    files["multivariate.toml"] = multivariate
-    title = multivariate.splitlines()[0].removeprefix("# ")
-    rows.append(f"| `multivariate` | {title} Without a script. |")
+    for name, text_of in FURTHER.items():
+        files[f"{name}.toml"] = text_of()
+        title = files[f"{name}.toml"].splitlines()[0].removeprefix("# ")
+        rows.append(f"| `{name}` | {title} Without a script. |")
     words = f"The families are {', '.join(FAMILIES)}. All files are written by `make templates`."
     families = "\n".join(textwrap.wrap(words, 100, break_on_hyphens=False))
     files["README.md"] = README.format(rows="\n".join(rows), families=families)
