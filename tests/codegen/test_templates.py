@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bayesml.codegen.further_starters import FURTHER
 from bayesml.codegen.starters import starter_spec, starter_structures, templates_folder
 from bayesml.specs.families import FAMILIES
 from bayesml.specs.model_files import read_spec
@@ -61,7 +62,7 @@ def run_scripts(task: str, names: list[str], folder: Path, flags: str) -> dict[s
 
 def test_the_files_are_what_the_generator_writes(writer: ModuleType) -> None:
     written = writer.template_files()
-    assert len(written) == 5 + 5 * len(FAMILIES) + 1 + 2 + 1
+    assert len(written) == 5 + 5 * len(FAMILIES) + 1 + 2 + len(FURTHER)
     assert written == writer.template_files()
     found = {path.name for path in FOLDER.iterdir() if path.suffix in {".toml", ".py", ".md"}}
     assert found == set(written)
