@@ -307,6 +307,39 @@ def test_code_is_what_is_fitted(folder: Path, capsys) -> None:
         np.testing.assert_array_equal(arrays["y"], model.data["y"])
 
 
+MIXED = """\
+format = 1
+structure = "multivariate"
+formula = "mvbind(score, passed) ~ x"
+
+[[groupings]]
+columns = ["school"]
+
+[family]
+score = "gaussian"
+passed = "binomial"
+"""
+
+
+def test_outcomes_of_two_families_go_through_the_command_line(folder: Path, capsys) -> None:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"school": np.arange(40) % 8, "x": rng.normal(size=40)})
+    table.assign(score=rng.normal(size=40), passed=np.arange(40) % 3 // 2).to_csv("t.csv")
+    Path("mixed.toml").write_text(MIXED, encoding="utf-8")
+    assert run("check", "mixed.toml", "t.csv") == 0
+    shown = capsys.readouterr().out
+    assert "family gaussian (score), binomial (passed)" in shown
+    assert "vpc school [passed]" in shown
+    for words in (["mixed.toml"], ["mixed.toml", "t.csv"]):
+        assert run("code", *words) == 0
+        code = capsys.readouterr().out
+        assert 'pm.Bernoulli("passed", logit_p=eta_passed, observed=d["y_passed"]' in code
+        compile(code, "code", "exec")
+    Path("wrong.toml").write_text(MIXED.replace('passed = "bin', 'pased = "bin'), encoding="utf-8")
+    assert run("check", "wrong.toml", "t.csv") == 2
+    assert "family names 'pased', which is not an outcome" in capsys.readouterr().err
+
+
 def test_code_without_a_table_says_so(folder: Path, capsys) -> None:
     assert run("code", "m.toml") == 0
     text = capsys.readouterr().out

@@ -84,12 +84,7 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
     which = _which_outcomes(resolved)
     if kind == "binary" and not resolved.trials:
         return [*which, rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
-    trials = "n_{i}"
-    if isinstance(spec.trials, int):
-        trials = str(spec.trials)
-    elif spec.trials is not None:
-        trials = rf"{latex_text(spec.trials)}_{{i}}"
-    distribution = resolved.family.equation.format(mean=_MEANS[kind], trials=trials)
+    distribution = resolved.family.equation.format(mean=_MEANS[kind], trials=_trials(resolved))
     for name in resolved.outcome_parameter_priors:
         distribution = distribution.replace(rf"\{name}", rf"\{name}_{{o[i]}}")
     if resolved.residual is not None:
@@ -103,13 +98,20 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
     return [*which, rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
 
 
+def _trials(resolved: ResolvedSpec) -> str:
+    trials = resolved.spec.trials
+    if isinstance(trials, int):
+        return str(trials)
+    return "n_{i}" if trials is None else rf"{latex_text(trials)}_{{i}}"
+
+
 def _likelihoods_by_outcome(resolved: ResolvedSpec) -> list[str]:
     """Return a line for each outcome, and what its linear predictor is."""
     lines = []
     for number, item in enumerate(resolved.spec.outcome_families):
         name, kind = latex_text(item.outcome), item.record.response
-        distribution = item.record.equation.format(mean=_MEANS[kind], trials="1")
-        if kind == "binary":
+        distribution = item.record.equation.format(mean=_MEANS[kind], trials=_trials(resolved))
+        if kind == "binary" and not resolved.trials:
             distribution = rf"\mathrm{{Bernoulli}}({_MEANS[kind]})"
         for parameter in resolved.outcome_parameter_priors:
             if number in resolved.spec.outcomes_of_parameter(parameter):

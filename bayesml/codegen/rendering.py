@@ -285,7 +285,12 @@ def _likelihoods(resolved: ResolvedSpec) -> list[str]:
     return [
         rendering_environment()
         .from_string(item.record.likelihood)
-        .render(trials=False, link=item.link.name, mean="eta", spread=item.record.level1)
+        .render(
+            trials=resolved.trials and item.record.response == "binary",
+            link=item.link.name,
+            mean="eta",
+            spread=item.record.level1,
+        )
         for item in resolved.spec.outcome_families
     ]
 

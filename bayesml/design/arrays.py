@@ -44,7 +44,7 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
             data["x"] = np.ascontiguousarray(x)
     if design.offset is not None:
         data["offset"] = design.offset
-    if design.response.trials is not None:
+    if design.response.trials is not None and not resolved.outcome_identifiers:
         data["trials"] = design.response.trials
     data |= {name: np.array(value) for name, value in design.response.bounds.items()}
     weights = design_centres(design, resolved.groupings)
@@ -150,7 +150,10 @@ def responses_by_outcome(resolved: ResolvedSpec, design: Design) -> dict[str, np
     places = zip(resolved.outcome_identifiers, rows_by_outcome(design.outcomes), strict=True)
     for number, (name, rows) in enumerate(places):
         values = design.response.values[rows]
-        whole = resolved.spec.family_of(number).record.discrete
+        family, trials = resolved.spec.family_of(number).record, design.response.trials
+        whole = family.discrete
+        if trials is not None and family.response == "binary":
+            data[f"trials_{name}"] = trials[rows]
         data[f"y_{name}"] = values.astype(np.int64) if whole else values.astype(float)
         data[f"rows_{name}"] = np.flatnonzero(rows)
     return data

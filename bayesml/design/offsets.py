@@ -7,6 +7,7 @@ from bayesml.design.expressions import evaluate
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import TableError, quoted
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.outcome_terms import OUTCOME
 from bayesml.specs.parsing import parse
 from bayesml.specs.syntax import column_names
 
@@ -43,6 +44,8 @@ def offset_of_rows(
         total = values if total is None else total + values
     if spec.exposure is not None:
         exposure = numeric_column(frame, spec.exposure, "The exposure")
+        # Of several outcomes the counts have it.
+        exposure = np.where(rows_of_kind(spec, frame, "count"), exposure, 1.0)
         if (exposure <= 0).any():
             raise TableError(
                 f"The exposure {quoted(spec.exposure)} is not positive in row "
@@ -50,3 +53,24 @@ def offset_of_rows(
             )
         total = np.log(exposure) if total is None else total + np.log(exposure)
     return None if total is None else np.array(total, dtype=float)
+
+
+def rows_of_kind(spec: ModelSpec, frame: pd.DataFrame, kind: str) -> np.ndarray:
+    """Return which rows have an outcome of this kind; all of them where families do not differ.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    frame : DataFrame
+        Stacked where there are several outcomes.
+    kind : str
+        Kind of response, such as ``"count"``.
+
+    Returns
+    -------
+    array of bool, shape (rows,)
+    """
+    if not spec.families:
+        return np.ones(len(frame), dtype=bool)
+    of_kind = np.array([item.record.response == kind for item in spec.outcome_families])
+    return of_kind[frame[OUTCOME].cat.codes.to_numpy()]

@@ -56,7 +56,7 @@ def outcome_scales(
     """Return the scale of each outcome, and its location on the link scale."""
     found = []
     for number, rows in enumerate(rows_by_outcome(outcomes)):
-        own = replace(response, values=response.values[rows])
+        own = response_of_rows(response, rows)
         alone = one_outcome(spec, number, outcomes.labels[number]) if spec.families else spec
         scales = response_scales(alone, own, None if offset is None else offset[rows])
         found.append((scales.response, scales.location))
@@ -74,12 +74,18 @@ def outcome_working(
     parts = [
         working_response(
             one_outcome(spec, number, outcomes.labels[number]),
-            replace(crude, values=crude.values[rows]),
+            response_of_rows(crude, rows),
             None if offset is None else offset[rows],
         )
         for number, rows in enumerate(rows_by_outcome(outcomes))
     ]
     return joined_working(parts, outcomes.number)
+
+
+def response_of_rows(response: Response, rows: np.ndarray) -> Response:
+    """Return the outcome of some rows."""
+    trials = None if response.trials is None else response.trials[rows]
+    return replace(response, values=response.values[rows], trials=trials)
 
 
 def rows_by_outcome(outcomes: OutcomeRows) -> list[np.ndarray]:
@@ -257,6 +263,7 @@ def resolve_outcomes(
         intercept_prior=None,
         slope_priors=found.slopes,
         parameter_priors={},
+        trials=design.response.trials is not None,
         offset=design.offset is not None,
         residual=residual,
         outcomes=outcomes.labels,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.design.expressions import evaluate
 from bayesml.design.member_terms import varying_values
-from bayesml.design.offsets import offset_of_rows
+from bayesml.design.offsets import offset_of_rows, rows_of_kind
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.design.stored_designs import StoredDesign
 from bayesml.design.units import Units, row_units, unit_label
@@ -110,6 +110,7 @@ def _trials(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
         values = np.full(len(frame), float(spec.trials))
     else:
         return None
+    values = np.where(rows_of_kind(spec, frame, "binary"), values, 1.0)
     bad = ~((values >= 1) & (values == np.round(values)))
     if bad.any():
         raise TableError(

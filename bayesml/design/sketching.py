@@ -14,6 +14,7 @@ from scipy import special
 
 from bayesml.design.building import build_design
 from bayesml.design.resolving import resolve
+from bayesml.design.stacking import one_outcome
 from bayesml.errors import SpecError, TableError, quoted
 from bayesml.specs.duration_calls import DurationCall
 from bayesml.specs.formulas import parse_terms
@@ -118,7 +119,11 @@ def artificial_table(spec: ModelSpec) -> pd.DataFrame:
         table |= _group_columns(grouping, rng)
     if spec.residual is not None:
         table |= _residual_columns(spec.residual, rng)
-    table |= _outcome_columns(spec, rng)
+    if spec.families:
+        for number, name in enumerate(spec.outcomes):
+            table |= _outcome_columns(one_outcome(spec, number, name), rng)
+    else:
+        table |= _outcome_columns(spec, rng)
     return pd.DataFrame(table)
 
 

@@ -104,13 +104,20 @@ def stacked_rows(spec: ModelSpec, frame: pd.DataFrame, columns: Mapping[str, str
                 f"({listed([str(v) for v in frame[name].dropna().head(3)], 3)}), and several "
                 "outcomes take numbers. Convert it: pandas.to_numeric(table[...])."
             )
+    parts = columns_of_outcomes(spec)
     needed = [
-        name for name, role in columns.items() if role != "grouping" and name not in spec.outcomes
+        name
+        for name, role in columns.items()
+        if role != "grouping" and name not in spec.outcomes and name not in parts
     ]
     complete = rows_used(frame, needed) if needed else None
     used = frame if complete is None else complete.frame
     positions = np.arange(len(frame)) if complete is None else complete.positions
     values = np.column_stack([numeric_column(used, name, "The outcome") for name in names])
+    for column, numbers in parts.items():
+        # Without its trials, or its exposure, an outcome is not there.
+        unknown = np.isnan(numeric_column(used, column, f"The {columns[column]}"))
+        values[np.ix_(unknown, numbers)] = np.nan
     seen = ~np.isnan(values)
     for name, of_outcome in zip(names, seen.T, strict=True):
         if not of_outcome.any():
@@ -174,6 +181,7 @@ def one_outcome(spec: ModelSpec, number: int, name: str) -> ModelSpec:
         The outcome's column.
     """
     own = spec.family_of(number)
+    kind = own.record.response
     return replace(
         spec,
         formula=f"{name_text(name)} ~ 1",
@@ -185,9 +193,22 @@ def one_outcome(spec: ModelSpec, number: int, name: str) -> ModelSpec:
         priors=(),
         baseline=(),
         structure="model",
+        trials=spec.trials if kind == "binary" else None,
+        exposure=spec.exposure if kind == "count" else None,
         residual=None,
         residual_correlation=True,
     )
+
+
+def columns_of_outcomes(spec: ModelSpec) -> dict[str, list[int]]:
+    """Return the columns that only some outcomes need, with the numbers of these outcomes."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(spec.outcomes):
+        own = one_outcome(spec, number, name)
+        for column in (own.trials, own.exposure):
+            if isinstance(column, str):
+                found.setdefault(column, []).append(number)
+    return found
 
 
 def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Response:
@@ -203,13 +224,19 @@ def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
     for place, name in enumerate(spec.outcomes):
         own = one_outcome(spec, place, name)
         rows = number == place
-        column = frame.loc[rows, [VALUE]].rename(columns={VALUE: name}).reset_index(drop=True)
+        wanted = [VALUE, *([own.trials] if isinstance(own.trials, str) else [])]
+        column = frame.loc[rows, wanted].rename(columns={VALUE: name}).reset_index(drop=True)
         found.append(find_response(own, column, positions[rows]))
     values = np.empty(len(frame), dtype=np.result_type(*(item.values for item in found)))
     for place, response in enumerate(found):
         values[number == place] = response.values
     notes = [note for item in found for note in item.notes]
-    return Response(values, notes=(*notes, *_independent_residuals(spec)))
+    trials = None
+    if any(item.trials is not None for item in found):
+        trials = np.ones(len(frame), dtype=np.int64)
+        for place, response in enumerate(found):
+            trials[number == place] = 1 if response.trials is None else response.trials
+    return Response(values, trials, notes=(*notes, *_independent_residuals(spec)))
 
 
 def _independent_residuals(spec: ModelSpec) -> tuple[str, ...]:

@@ -311,7 +311,8 @@ def mean_of_block(
     """
     if fit.spec.families:
         assert outcome is not None
-        return means_by_outcome(fit.spec, block.eta, block.variance, parameters, outcome)
+        values = {**parameters, "trials": _trials_of(block, trials)}
+        return means_by_outcome(fit.spec, block.eta, block.variance, values, outcome)
     link = fit.spec.link
     if fit.facts.categories:
         return category_probabilities(
@@ -323,6 +324,11 @@ def mean_of_block(
         mean = response_mean_over_normal(link, block.eta, block.variance)
     mean = mean * fit.spec.family_record.mean_factor(_with_parts(fit, block, parameters))
     return mean if trials is None else mean * trials[block.rows, None]
+
+
+def _trials_of(block: PredictorBlock, trials: np.ndarray | None) -> np.ndarray:
+    """Return the trials of the block's rows, shape (rows, 1); 1 where there are none."""
+    return np.ones((1, 1)) if trials is None else trials[block.rows, None]
 
 
 def _with_parts(
@@ -375,7 +381,8 @@ def outcome_of_block(
         eta = eta + np.sqrt(block.variance) * rng.standard_normal(eta.shape)
     if fit.spec.families:
         assert outcome is not None
-        return outcomes_by_family(fit.spec, eta, parameters, outcome, rng)
+        known = {**parameters, "trials": _trials_of(block, trials)}
+        return outcomes_by_family(fit.spec, eta, known, outcome, rng)
     family, link = fit.spec.family_record, fit.spec.link
     # One more axis than the draws, the rows, where it is not there already.
     values: dict[str, Any] = {

@@ -7,6 +7,7 @@ import numpy as np
 from bayesml.quantities.mixed_outcomes import joined_outcomes
 from bayesml.quantities.response_means import response_mean, response_mean_over_normal
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.outcome_families import OutcomeFamily
 
 
 def means_by_outcome(
@@ -27,6 +28,7 @@ def means_by_outcome(
     variance : array that broadcasts to (rows, draws), or None
         Variance of the effects that are averaged over.
     parameters : mapping of str to array, shape (rows, draws)
+        With ``trials``, shape (rows, 1).
     outcome : array of int, shape (rows,)
         Number of each row's outcome.
 
@@ -44,7 +46,7 @@ def means_by_outcome(
             found = response_mean(one.link.name, of_rows)
         else:
             found = response_mean_over_normal(one.link.name, of_rows, own["variance"])
-        return np.asarray(found * one.record.mean_factor(own))
+        return np.asarray(found * one.record.mean_factor(own) * own["trials"])
 
     return joined_outcomes(outcome, eta, values, mean, axis=-2)
 
@@ -61,6 +63,68 @@ def outcomes_by_family(
     def drawn(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
         one = spec.family_of(place)
         mean = response_mean(one.link.name, of_rows)
-        return one.record.simulate(rng, mean, {**own, "link": one.link.name}, np.asarray(1))
+        return one.record.simulate(rng, mean, {**own, "link": one.link.name}, own["trials"])
 
     return joined_outcomes(outcome, eta, parameters, drawn, axis=-2)
+
+
+def replicated_by_outcome(
+    spec: ModelSpec,
+    eta: np.ndarray,
+    parameters: Mapping[str, np.ndarray],
+    outcome: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return replications of every row, of shares where there are trials.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        With families by outcome.
+    eta : array, shape (draws, rows)
+    parameters : mapping of str to array, shape (draws, rows)
+        With ``trials``, shape (1, rows).
+    outcome : array of int, shape (rows,)
+        Number of each row's outcome.
+    rng : numpy Generator
+
+    Returns
+    -------
+    array, shape (draws, rows)
+    """
+
+    def drawn(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
+        one, trials = spec.family_of(place), own["trials"]
+        with np.errstate(over="ignore"):
+            mean = one.link.inverse(of_rows)
+        return one.record.simulate(rng, mean, {**own, "link": one.link.name}, trials) / trials
+
+    return joined_outcomes(outcome, eta, parameters, drawn, axis=-1)
+
+
+def moments_by_outcome(
+    spec: ModelSpec, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of every row; arguments as in `replicated_by_outcome`."""
+
+    def moment(which: int) -> np.ndarray:
+        def of_outcome(place: int, rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
+            return mean_and_sd(spec.family_of(place), rows, own, own["trials"])[which]
+
+        return joined_outcomes(outcome, eta, parameters, of_outcome, axis=-1)
+
+    return moment(0), moment(1)
+
+
+def mean_and_sd(
+    one: OutcomeFamily, eta: np.ndarray, parameters: Mapping[str, np.ndarray], trials: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of outcomes that are not ordered."""
+    family = one.record
+    with np.errstate(over="ignore"):
+        # As far as the families' simulators go.
+        mean = np.minimum(one.link.inverse(eta), 1e18)
+    variance = family.variance(mean, parameters, trials)
+    if family.level1:
+        variance = np.where(np.isfinite(variance), variance, np.square(parameters[family.level1]))
+    return mean * family.mean_factor(parameters), np.sqrt(variance)

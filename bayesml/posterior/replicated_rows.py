@@ -15,12 +15,15 @@ from bayesml.posterior.effect_distributions import (
 )
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
 from bayesml.posterior.linear_predictors import covariance_root, flat_draws, flat_parameters
+from bayesml.posterior.mixed_predictions import (
+    mean_and_sd,
+    moments_by_outcome,
+    replicated_by_outcome,
+)
 from bayesml.posterior.residual_fits import correlated_residuals, residual_record
-from bayesml.quantities.mixed_outcomes import joined_outcomes
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.quantities.response_means import response_mean
 from bayesml.records.fits import Fit
-from bayesml.specs.outcome_families import OutcomeFamily
 
 SAME, NEW = "same", "new"
 DRAWS = 500
@@ -289,14 +292,8 @@ def simulated_outcomes(
     spec, trials = checked.fit.spec, checked.rows.trials
     parameters = row_parameters(checked, draws)
     if spec.families:
-
-        def drawn_of(place: int, own: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
-            one = spec.family_of(place)
-            with np.errstate(over="ignore"):
-                mean = one.link.inverse(own)
-            return one.record.simulate(rng, mean, {**values, "link": one.link.name}, np.asarray(1))
-
-        return joined_outcomes(outcomes_of_rows(checked), eta, parameters, drawn_of, axis=-1)
+        own = {**parameters, "trials": _trials_of(checked)}
+        return replicated_by_outcome(spec, eta, own, outcomes_of_rows(checked), rng)
     family, link = spec.family_record, spec.link_record
     with np.errstate(over="ignore"):
         mean = eta if family.response == "ordered" else link.inverse(eta)
@@ -326,18 +323,8 @@ def outcome_moments(
     if residuals is not None:
         return eta, residuals.row_sd.T
     if spec.families:
-        number, of_rows = outcomes_of_rows(checked), row_parameters(checked, draws)
-
-        def mean_of(place: int, own: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
-            return _moments(spec.family_of(place), own, values, np.ones(1))[0]
-
-        def sd_of(place: int, own: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
-            return _moments(spec.family_of(place), own, values, np.ones(1))[1]
-
-        return (
-            joined_outcomes(number, eta, of_rows, mean_of, axis=-1),
-            joined_outcomes(number, eta, of_rows, sd_of, axis=-1),
-        )
+        of_rows = {**row_parameters(checked, draws), "trials": _trials_of(checked)}
+        return moments_by_outcome(spec, eta, of_rows, outcomes_of_rows(checked))
     family, link = spec.family_record, spec.link_record
     if family.response == "ordered":
         mean, square = np.zeros_like(eta), np.zeros_like(eta)
@@ -350,21 +337,13 @@ def outcome_moments(
             square += place**2 * share
         return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
-    return _moments(spec.family_of(None), eta, row_parameters(checked, draws), trials)
+    return mean_and_sd(spec.family_of(None), eta, row_parameters(checked, draws), trials)
 
 
-def _moments(
-    one: OutcomeFamily, eta: np.ndarray, parameters: Mapping[str, np.ndarray], trials: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and SD of outcomes that are not ordered."""
-    family = one.record
-    with np.errstate(over="ignore"):
-        # As far as the families' simulators go.
-        mean = np.minimum(one.link.inverse(eta), 1e18)
-    variance = family.variance(mean, parameters, trials)
-    if family.level1:
-        variance = np.where(np.isfinite(variance), variance, np.square(parameters[family.level1]))
-    return mean * family.mean_factor(parameters), np.sqrt(variance)
+def _trials_of(checked: CheckedRows) -> np.ndarray:
+    """Return the trials of the rows, shape (1, rows); 1 where there are none."""
+    trials = checked.rows.trials
+    return np.ones((1, 1)) if trials is None else trials[None]
 
 
 def outcomes_of_rows(checked: CheckedRows) -> np.ndarray:

@@ -114,3 +114,19 @@ def of_cases(values: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
     """Return arrays of shape (chains, draws, ...) as one: behind the draws an axis of each size."""
     stacked = np.stack(values, axis=2)
     return stacked.reshape(*stacked.shape[:2], *sizes, *stacked.shape[3:])
+
+
+def mean_offset(fit: Fit, outcome: int | None) -> float:
+    """Return the mean of the known part of an outcome's linear predictor over its rows.
+
+    Of outcomes with families of their own the counts have one, the log of the exposure; all of
+    them the same.
+    """
+    facts, spec = fit.facts, fit.spec
+    if outcome is None or not spec.families:
+        return facts.offset_mean
+    shares = facts.level_shares[facts.outcome_column]
+    counts = [item.outcome for item in spec.outcome_families if item.record.response == "count"]
+    if facts.outcomes[outcome] not in counts:
+        return 0.0
+    return facts.offset_mean / sum(shares[name] for name in counts)

@@ -22,6 +22,7 @@ from bayesml.posterior.share_cases import (
     ShareCase,
     at_of_case,
     averages_a_curve,
+    mean_offset,
     of_cases,
     share_cases,
     told_by_outcome,
@@ -174,7 +175,7 @@ def _shares(
         between = between[:, :, None, :] * np.array(weights)
         between = between if len(memberships) > 1 else between[:, :, 0]
     if counts or on_response:
-        eta = mean_predictor(fit, point)
+        eta = mean_predictor(fit, point, outcome)
         if "membership" in cases:
             eta = eta[..., None]
         if counts:
@@ -384,7 +385,7 @@ def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
     return sd[..., :, None] * corr * sd[..., None, :]
 
 
-def mean_predictor(fit: Fit, point: EvaluationPoint) -> np.ndarray:
+def mean_predictor(fit: Fit, point: EvaluationPoint, outcome: int | None = None) -> np.ndarray:
     """Return the linear predictor at the point, without random effects and cutpoints.
 
     Returns
@@ -392,7 +393,7 @@ def mean_predictor(fit: Fit, point: EvaluationPoint) -> np.ndarray:
     array, shape (chains, draws)
     """
     sizes = (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"])
-    eta = np.full(sizes, fit.facts.offset_mean)
+    eta = np.full(sizes, mean_offset(fit, outcome))
     if "beta" in fit.posterior:
         eta += fit.coefficient_draws @ point.coefficients
     return eta

@@ -41,9 +41,11 @@ class Options(TypedDict, total=False):
     link : str or mapping of str to str
         Link; default the family's first; of several outcomes a mapping where they differ.
     trials : str or int
-        Column or number of binomial trials; the outcome is then the number of successes.
+        Column or number of binomial trials; the outcome is then the number of successes. Of
+        several outcomes they are those of every binomial one.
     exposure : str
-        Column of a Poisson exposure; its log is added to the linear predictor.
+        Column of a Poisson exposure; its log is added to the linear predictor, of several outcomes
+        to that of every count.
     offset : str
         Column of an offset on the link scale.
     categories : sequence

@@ -255,7 +255,9 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
                 model.design.parts[part.parameter].values,
             )
             rows = rows | {name: _labels(model, name)}
-    for name in ("offset", "trials", *model.resolved.bounds):
+    if model.design.response.trials is not None:
+        constant["trials"] = ("obs", np.array(model.design.response.trials))
+    for name in ("offset", *model.resolved.bounds):
         if name in model.data:
             constant[name] = ("obs", model.data[name])
     for grouping, varying in zip(model.resolved.groupings, model.design.varying, strict=True):

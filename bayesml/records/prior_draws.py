@@ -379,12 +379,15 @@ def _outcomes_by_family(
         for item in spec.scalar_parameters
     }
 
+    trials = model.design.response.trials
+    values["trials"] = np.ones((1, 1)) if trials is None else trials[None]
+
     def drawn(place: int, own: np.ndarray, of_rows: Mapping[str, np.ndarray]) -> np.ndarray:
         family = spec.family_of(place)
         with np.errstate(over="ignore"):
             mean = family.link.inverse(own)
         of_family = {**of_rows, "link": family.link.name}
-        return family.record.simulate(rng, mean, of_family, np.asarray(1))
+        return family.record.simulate(rng, mean, of_family, of_rows["trials"])
 
     return joined_outcomes(number, eta, values, drawn, axis=-1)
 

@@ -62,7 +62,8 @@ class ModelSpec:
         Name of the builder that wrote the spec, one of `STRUCTURES`.
     trials, exposure, offset : str, int or None
         Column (or number, for trials) of the binomial trials; of the Poisson exposure, whose log
-        is added to the linear predictor; and of an offset on the link scale.
+        is added to the linear predictor; and of an offset on the link scale. Of several outcomes
+        the trials are those of every binomial one, the exposure that of every count.
     categories : tuple
         Order of an ordinal outcome's categories, lowest first.
     success : str or None
@@ -141,10 +142,13 @@ class ModelSpec:
         for grouping in self.groupings:
             check_member_terms(grouping)
         if self.families:
-            given = {key: getattr(self, key) for key in ("exposure", "offset", "categories")}
-            check_mixed(self.outcome_families, given | {"offset()": self.parts.offsets})
+            given = {key: getattr(self, key) for key in ("offset", "categories")}
+            used = {"trials": self.trials, "exposure": self.exposure}
+            check_mixed(self.outcome_families, given | {"offset()": self.parts.offsets}, used)
         else:
             self._check_family(self.family_record)
+        if isinstance(self.trials, int) and (self.trials < 1 or self.trials is True):
+            raise SpecError(f"trials is {self.trials}. Give a positive number or a column.")
         check_outcomes(self)
         object.__setattr__(self, "distributional", self._canonical_parts())
         # Said here, so that no contradiction waits until the groupings are used.
@@ -188,8 +192,6 @@ class ModelSpec:
                     f"{name}= belongs to the family {quoted(family)}, not to "
                     f"{quoted(self.family)}. Leave it out or change the family."
                 )
-        if isinstance(self.trials, int) and (self.trials < 1 or self.trials is True):
-            raise SpecError(f"trials is {self.trials}. Give a positive number or a column.")
         if self.response.startswith("cbind("):
             if record.response != "binary":
                 raise SpecError(

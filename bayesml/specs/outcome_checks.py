@@ -68,7 +68,7 @@ def check_outcomes(spec: "ModelSpec") -> None:
                 f"A column of a model with several outcomes is called {quoted(name)}, a name "
                 "that the table of rows and outcomes needs itself. Rename the column."
             )
-    for key in ("trials", "success", "residual", "member"):
+    for key in ("success", "residual", "member"):
         if getattr(spec, key) is not None:
             raise SpecError(
                 f"{key} cannot be set for several outcomes, mvbind(...), in this version. "

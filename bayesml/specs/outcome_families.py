@@ -132,7 +132,13 @@ def settled_families(
     }
 
 
-def check_mixed(found: Sequence[OutcomeFamily], given: Mapping[str, object]) -> None:
+# The kind of outcome that an argument is about.
+_ABOUT = {"trials": ("binary", "binomial"), "exposure": ("count", "poisson")}
+
+
+def check_mixed(
+    found: Sequence[OutcomeFamily], given: Mapping[str, object], used: Mapping[str, object]
+) -> None:
     """Raise where outcomes of these families cannot be fitted together.
 
     Parameters
@@ -140,6 +146,8 @@ def check_mixed(found: Sequence[OutcomeFamily], given: Mapping[str, object]) -> 
     found : sequence of OutcomeFamily
     given : mapping of str to object
         Arguments that are for one family, by name; empty where they were not given.
+    used : mapping of str to object
+        `trials` and `exposure`, which the outcomes of one kind have; None where not given.
 
     Raises
     ------
@@ -151,6 +159,12 @@ def check_mixed(found: Sequence[OutcomeFamily], given: Mapping[str, object]) -> 
                 f"The outcome {quoted(item.outcome)} of the family {quoted(item.record.name)} has "
                 "categories, and cannot be fitted together with outcomes of other families in this "
                 "version. Fit a model of its own for it."
+            )
+    for key, (kind, family) in _ABOUT.items():
+        if used[key] is not None and all(item.record.response != kind for item in found):
+            raise SpecError(
+                f"{key}= belongs to outcomes of the family {quoted(family)}, and there is none "
+                f"among {listed([item.outcome for item in found])}. Leave it out."
             )
     for key, value in given.items():
         if value:

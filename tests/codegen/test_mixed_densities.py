@@ -165,6 +165,67 @@ def test_every_family_beside_a_binary_outcome(table: pd.DataFrame, row: FamilyRo
     assert found == pytest.approx(float(expected), rel=TOLERANCE)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [row for row in FAMILY_ROWS if row.options],
+    ids=lambda row: row.name,
+)
+def test_trials_and_exposure_belong_to_their_outcomes(table: pd.DataFrame, row: FamilyRow) -> None:
+    rng = np.random.default_rng(2)
+    frame = table.assign(
+        correct=table["correct"].astype(float).mask(rng.random(len(table)) < 0.2),
+        items=table["items"].astype(float).mask(rng.random(len(table)) < 0.1),
+        days=table["days"].mask(rng.random(len(table)) < 0.1),
+    )
+    model = bml.multivariate(
+        frame,
+        "x",
+        outcomes=["score", "correct", "events"],
+        family={"score": "gaussian", "correct": row.family, "events": "poisson"},
+        link={"correct": row.link},
+        group="school",
+        trials="items",
+        exposure="days",
+        parametrisation="non-centred",
+    )
+    density = Density(model)
+    found, values = density.at(density.point(np.random.default_rng(3)))
+    # An outcome is absent where its trials or its exposure are.
+    rows = {
+        "score": frame[frame["score"].notna()],
+        "correct": frame.dropna(subset=["correct", "items"]),
+        "events": frame.dropna(subset=["events", "days"]),
+    }
+    rate = rows["events"]["events"].sum() / rows["events"]["days"].sum()
+    spread = {"score": float(frame["score"].std()), "correct": 1.0, "events": 1.0}
+    locations = {
+        "score": float(frame["score"].mean()),
+        "correct": row.location(rows["correct"]),
+        "events": float(np.log(rate)),
+    }
+    parameters = {name: float(values[name][0]) for name in row.parameters}
+    sigma = float(values["sigma"][0])
+    expected = half_student_t(sigma, 4, spread["score"])
+    expected += sum(float(p(1.0).logpdf(parameters[name])) for name, p in row.priors.items())
+    sd, corr, effects = (values[f"{kind}_school"] for kind in ("sd", "corr", "u"))
+    expected += _effects(sd, corr, effects, spread.values(), "non-centred")
+    schools = list(model.coords["school"])
+    for place, (name, size) in enumerate(spread.items()):
+        own, beta = rows[name], values["beta"][place]
+        at_mean = beta[0] + beta[1] * own["x"].mean()
+        expected += stats.norm.logpdf(at_mean, locations[name], 2.5 * size)
+        expected += stats.norm.logpdf(beta[1], 0, 2.5 * size / own["x"].std())
+        for _, one in own.iterrows():
+            eta = beta @ [1, one["x"]] + effects[schools.index(one["school"])][place]
+            if name == "score":
+                expected += stats.norm.logpdf(one[name], eta, sigma)
+            elif name == "events":
+                expected += stats.poisson.logpmf(one[name], one["days"] * np.exp(eta))
+            else:
+                expected += row.log_probability(one[name], eta, parameters, one["items"])
+    assert found == pytest.approx(float(expected), rel=TOLERANCE)
+
+
 def test_uncorrelated_outcomes_are_models_of_their_own(table: pd.DataFrame) -> None:
     """Without correlations the log-density is the sum of those of one model for each outcome."""
     together = bml.multivariate(
@@ -202,6 +263,29 @@ def test_uncorrelated_outcomes_are_models_of_their_own(table: pd.DataFrame) -> N
         mine, of_mine = own.at([np.asarray(parts[rv.name]) for rv in own.pymc.free_RVs])
         np.testing.assert_allclose(of_mine["beta"], values["beta"][place], rtol=1e-12)
         total += mine
+    assert found == pytest.approx(total, rel=TOLERANCE)
+
+
+def test_trials_of_several_outcomes_of_one_family(table: pd.DataFrame) -> None:
+    """Without correlations the log-density is the sum of those of one model for each outcome."""
+    frame = table.assign(right=table["items"] - table["correct"])
+    names, common = ["correct", "right"], {"family": "binomial", "trials": "items"}
+    form = {"group": "school", "parametrisation": "non-centred"}
+    together = bml.multivariate(frame, "x", outcomes=names, correlated=False, **common, **form)
+    density = Density(together)
+    point = density.point(np.random.default_rng(3))
+    found, _ = density.at(point)
+    free = dict(zip([rv.name for rv in density.pymc.free_RVs], point, strict=True))
+    total = 0.0
+    for place, name in enumerate(names):
+        own = Density(bml.two_level(frame, f"{name} ~ x", **common, **form))
+        parts = {
+            "intercept_at_mean": free["intercept_at_mean"][place],
+            "slopes": free["slopes"][place],
+            "sd_school": free["sd_school"][[place]],
+            "z_school": free["z_school"][:, [place]],
+        }
+        total += own.at([np.asarray(parts[rv.name]) for rv in own.pymc.free_RVs])[0]
     assert found == pytest.approx(total, rel=TOLERANCE)
 
 

@@ -309,3 +309,70 @@ def test_prior_draws_of_every_family() -> None:
     assert tree["prior"]["shape"].dims == ("chain", "draw", "shape_outcome")
     table = model().priors["parameter"].tolist()
     assert {"shape[events]", "vpc school [score]", "median rate ratio school [events]"} <= {*table}
+
+
+def with_trials(fake_fit: Callable[..., bml.Fit]) -> tuple[pd.DataFrame, bml.Fit]:
+    """A score, passes out of trials and counts over days; with their fit."""
+    frame = pupils()
+    rng = np.random.default_rng(6)
+    frame["items"] = rng.integers(2, 9, len(frame))
+    frame["passed"] = frame["passed"] * frame["items"]
+    frame["days"] = rng.uniform(0.5, 3.0, len(frame))
+    built = bml.multivariate(
+        frame,
+        "x",
+        outcomes=NAMES,
+        family=FAMILIES,
+        group="school",
+        trials="items",
+        exposure="days",
+    )
+    return frame, fake_fit(built, values=VALUES)
+
+
+def test_log_likelihoods_with_trials_and_exposure(fake_fit: Callable[..., bml.Fit]) -> None:
+    frame, made = with_trials(fake_fit)
+    rows, draws = likelihood_rows(made), likelihood_draws(made)
+    for place, values in row_log_likelihoods(rows, draws):
+        for number, found in zip(place, values, strict=True):
+            row, outcome = divmod(int(rows.positions[number]), 3)
+            y, eta = frame[NAMES[outcome]][row], _predictors(made, frame, row)[:, outcome]
+            expected = _log_probability(NAMES[outcome], y, eta + np.log(frame["days"][row]))
+            if outcome == 0:
+                expected = _log_probability("score", y, eta)
+            elif outcome == 1:
+                expected = stats.binom.logpmf(y, frame["items"][row], special.expit(eta))
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_predictions_and_checks_with_trials_and_exposure(
+    fake_fit: Callable[..., bml.Fit],
+) -> None:
+    frame, made = with_trials(fake_fit)
+    new = {"x": [0.0, 1.0], "items": [4, 5], "days": [2.0, 0.5]}
+    found = bml.predict(made, new, groups="population")["mean"].to_numpy().reshape(2, 3)
+    eta = BETA @ np.array([[1.0, 1.0], [0.0, 1.0]])
+    np.testing.assert_allclose(found[:, 0], eta[0])
+    np.testing.assert_allclose(found[:, 1], special.expit(eta[1]) * [4, 5])
+    np.testing.assert_allclose(found[:, 2], np.exp(eta[2]) * [2.0, 0.5])
+    drawn = bml.predict(made, new, groups="population", kind="outcome", draws=True, seed=1)
+    assert drawn.values[..., 1].max() > 1
+    assert drawn.values[..., 1].max() <= 4
+    table = bml.posterior_checks(made, draws=40, seed=1)
+    observed = table.set_index(["part", "statistic", "units"])["observed"]
+    share = (frame["passed"] / frame["items"]).mean()
+    assert observed["passed: outcome", "mean", "same"] == pytest.approx(share)
+    assert observed["score: outcome", "mean", "same"] == pytest.approx(frame["score"].mean())
+    with pytest.raises(bml.TableError, match="no column 'items'"):
+        bml.predict(made, {"x": [0.0], "days": [1.0]}, groups="population")
+    # Shares of the variance of counts depend on the exposure, at its mean over the counts' rows.
+    own = frame[frame["events"].notna()]
+    centre = np.exp(
+        BETA[2] @ [1.0, made.facts.covariate_means["x"]]
+        + np.log(own["days"]).mean()
+        + SD[2] ** 2 / 2
+    )
+    between = centre**2 * np.expm1(SD[2] ** 2)
+    within = centre + centre**2 * np.exp(SD[2] ** 2) / SHAPE
+    shares = bml.vpc(made).set_index(["grouping", "outcome"])["mean"]
+    assert shares["school", "events"] == pytest.approx(between / (between + within))

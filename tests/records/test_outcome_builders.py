@@ -219,8 +219,28 @@ ERRORS: list[tuple[Callable[[], bml.Model], str]] = [
         "'absences' of the family 'ordinal' has categories, and cannot be fitted together",
     ),
     (
-        lambda: mixed({"written": "gaussian", "absences": "poisson"}, exposure="age"),
-        "exposure cannot be set for outcomes of different families",
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, offset="age"),
+        "offset cannot be set for outcomes of different families",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, trials="prizes"),
+        "trials= belongs to outcomes of the family 'binomial', and there is none among",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "binomial"}, exposure="age"),
+        "exposure= belongs to outcomes of the family 'poisson', and there is none among",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "binomial"}, trials="prizes"),
+        "trials of 'absences' are not positive whole numbers",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "binomial"}, trials=0),
+        "trials is 0",
+    ),
+    (
+        lambda: mixed({"written": "gaussian", "absences": "poisson"}, exposure="prizes"),
+        "exposure 'prizes' is not positive",
     ),
     (
         lambda: mixed(
