@@ -1,6 +1,6 @@
 """Social-relations models: the groupings, the checks, and the densities of SciPy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,17 +61,6 @@ def covariance(table: pd.DataFrame, values: dict[str, float], group_sd: float = 
 
 def model_of(table: pd.DataFrame, formula: str = "liking ~ 1", **options: Any) -> bml.Model:
     return bml.social_relations(table, formula, actor="rater", partner="target", **options)
-
-
-@pytest.fixture
-def without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 def test_effects_of_persons_and_directions_of_dyads() -> None:

@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
 import bayesml as bml
 from bayesml.design.units import find_units
 from bayesml.errors import SpecError, TableError
-from bayesml.records.twin_builders import with_relatedness
+from bayesml.records.twin_builders import TWIN_PARTS, with_relatedness
 from bayesml.specs.model_files import spec_from_toml, spec_to_toml
+from tests.codegen.scipy_log_joint import half_student_t
+from tests.codegen.test_log_density import TOLERANCE, Density
 
 ALIKE = {"A": {"MZ": 1.0, "DZ": 0.5}, "C": {"MZ": 1.0, "DZ": 1.0}, "D": {"MZ": 1.0, "DZ": 0.25}}
 
@@ -66,6 +68,47 @@ def test_maximum_likelihood_is_that_of_the_bivariate_normal(components: str) -> 
     model = bml.twins(table, "bmi ~ age", pair="family", zygosity="zygosity", components=components)
     found = bml.ml(model)
     assert found.deviance == pytest.approx(best.fun, abs=1e-3)
+
+
+@pytest.mark.parametrize("components", ["ACE", "ADE"])
+def test_density_with_effects_is_scipys(components: str, without_compiler: None) -> None:
+    table = twin_table(8, 4)
+    model = bml.twins(
+        table,
+        "bmi ~ age",
+        pair="family",
+        zygosity="zygosity",
+        components=components,
+        parametrisation="non-centred",
+    )
+    density = Density(model)
+    found, values = density.at(density.point(np.random.default_rng(7)))
+    spread, at_mean = float(table["bmi"].std()), table["age"].mean()
+    intercept, slope = values["beta"]
+    total = norm.logpdf(intercept + slope * at_mean, table["bmi"].mean(), 2.5 * spread)
+    total += norm.logpdf(slope, 0, 2.5 * spread / table["age"].std())
+    total += half_student_t(float(values["sigma"]), 4, spread)
+    eta = intercept + slope * table["age"].to_numpy()
+    labels = density.labels()
+    for letter in components[:-1]:
+        name, alike = TWIN_PARTS[letter]
+        (sd,), effects = values[f"sd_{name}"], values[f"u_{name}"][:, 0]
+        total += half_student_t(float(sd), 4, spread)
+        # Sampled as standard normal variables.
+        total += norm.logpdf(effects, 0, sd).sum() + len(effects) * np.log(sd)
+        place = {label: number for number, label in enumerate(labels[name])}
+        for row, twin in enumerate(table.itertuples()):
+            number = row - 2 * twin.family
+            if letter == "C":
+                eta[row] += effects[place[twin.family]]
+                continue
+            shared = 1.0 if twin.zygosity == "MZ" else alike
+            eta[row] += np.sqrt(shared) * effects[place[f"pair {twin.family}"]]
+            if shared < 1:
+                own = effects[place[f"twin {twin.family}/{number}"]]
+                eta[row] += np.sqrt(1 - shared) * own
+    total += norm.logpdf(table["bmi"], eta, values["sigma"]).sum()
+    assert found == pytest.approx(float(total), rel=TOLERANCE)
 
 
 def test_a_row_has_the_variance_of_a_whole_unit() -> None:
