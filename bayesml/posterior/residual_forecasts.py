@@ -173,6 +173,8 @@ def residuals_of_new_rows(
             number: _neighbours(rows, observed, place[unit == number])
             for number, observed in known.items()
         }
+    if residual.structure == "compound_symmetric":
+        _check_sizes(fit, labels, known, unit)
     distribution = _distribution(fit, unit, place)
     return PredictedResiduals(distribution, labels, known, rows, draws, strategy)
 
@@ -259,6 +261,23 @@ def _check_new(
             f"Rows {row_list(seen)} of the new data are at occasions of their unit that the fit "
             "has, so that their residuals are known. Give other occasions, use bml.predict(fit) "
             "for the fit's own rows, or groups='new' for new units."
+        )
+
+
+def _check_sizes(
+    fit: Fit, labels: tuple[str, ...], known: Mapping[int, np.ndarray], unit: np.ndarray
+) -> None:
+    """Raise where more rows of a unit than the fit has cannot all be correlated as it says."""
+    counts = np.bincount(unit)
+    for number, observed in known.items():
+        counts[number] += len(observed)
+    most, lowest = int(counts.argmax()), float(flat_draws(fit, "corr_residual").min())
+    if counts[most] > 1 and 1 + (counts[most] - 1) * lowest <= 0:
+        raise FitError(
+            f"With the new rows {counts[most]} rows of {quoted(labels[most])} belong together, and "
+            f"in some draws their residuals would have a correlation of {lowest:.2f}, which so "
+            "many cannot all have. Leave out rows of this unit that the fit has, for which "
+            "bml.predict(fit) serves, or give fewer."
         )
 
 

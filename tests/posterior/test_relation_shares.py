@@ -139,6 +139,14 @@ def test_a_missing_direction_is_foretold_by_the_other(
     np.testing.assert_allclose(np.squeeze(found.values), expected, rtol=1e-9)
 
 
+def test_a_third_row_of_a_dyad_is_refused(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    """Three residuals with correlations of -0.7 have no covariance matrix."""
+    fit = fake_fit(model_of(table), draws=5, chains=1, values={"corr_residual": -0.7})
+    again = bml.with_dyads(table[:3], actor="rater", partner="target")
+    with pytest.raises(FitError, match=r"3 rows of .* belong together, .* correlation of -0\.70"):
+        bml.predict(fit, again, groups="known")
+
+
 def test_averages_are_over_both_persons_and_the_relationship(
     table: pd.DataFrame, fake_fit: FakeFit
 ) -> None:

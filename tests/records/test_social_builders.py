@@ -178,6 +178,34 @@ def test_maximum_likelihood_is_that_of_the_dense_normal(group: str | None) -> No
     assert found.deviance == pytest.approx(best.fun, abs=1e-3)
 
 
+@pytest.mark.sampling
+def test_effects_are_those_that_the_dense_normal_expects() -> None:
+    table = round_robin(4, 5, 3).drop(index=[3, 17]).reset_index(drop=True)
+    found = bml.ml(model_of(table))
+    estimates = found.variance_components.set_index(["grouping", "term", "parameter"])["estimate"]
+    values = {
+        "actor": estimates["person", "actor", "sd"],
+        "partner": estimates["person", "partner", "sd"],
+        "generalised": estimates["person", "actor", "corr"],
+        "relationship": estimates["residual", "", "sd"],
+        "dyadic": estimates["residual", "", "corr"],
+    }
+    assert values["partner"] > 0.1
+    error = table["liking"].to_numpy() - float(found.coefficients["estimate"].iloc[0])
+    solved = np.linalg.solve(covariance(table, values), error)
+    cross = values["generalised"] * values["actor"] * values["partner"]
+    effects = found.random_effects.set_index(["unit", "term"])["estimate"]
+    for person in pd.unique(table["rater"]):
+        as_actor = (table["rater"] == person).to_numpy(dtype=float)
+        as_partner = (table["target"] == person).to_numpy(dtype=float)
+        for term, own, other in (
+            ("actor", as_actor, as_partner),
+            ("partner", as_partner, as_actor),
+        ):
+            expected = (own * values[term] ** 2 + other * cross) @ solved
+            assert effects[person, term] == pytest.approx(expected, abs=1e-7)
+
+
 def test_new_rows_are_read_as_the_old_ones() -> None:
     made = model_of(round_robin(3, 4, 1))
     stored = stored_design(design_text(made.design), made.spec)
