@@ -1,6 +1,6 @@
-"""An independence sampler, for marginal densities that cost milliseconds and have few parameters.
+"""An independence sampler, for densities that cost milliseconds or have two modes.
 
-Proposals come from a mixture of a multivariate Student-t at the posterior's mode, with the
+Proposals come from a mixture of a multivariate Student-t at each mode of the posterior, with the
 curvature there, and a wider one with heavier tails, thinned by what a pilot has learnt of the
 density (see `thinning`); each costs one density without gradient, and the factorisation of an
 accepted one serves to draw the random effects. Now and then a step is one of a short random walk.
@@ -11,23 +11,27 @@ doi:10.1214/aos/1176325750).
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
-from scipy.special import gammaln
 
 from bayesml.engines.chains import ChainDraws, chain_seed
 from bayesml.engines.effect_draws import DrawKeeper
-from bayesml.engines.independence_kernels import Thinning, log_shares_kept, log_weights, move
+from bayesml.engines.independence_kernels import (
+    Mixture,
+    Thinning,
+    log_shares_kept,
+    log_weights,
+    move,
+)
 from bayesml.engines.marginal_models import MarginalModel
+from bayesml.engines.mixtures import drawn, mixture_around
 from bayesml.engines.posterior_modes import PosteriorMode
 from bayesml.engines.progress import ChainState, ProgressDisplay
 from bayesml.engines.reduction_kernels import working_memory
 from bayesml.engines.thinning import fitted_thinning, no_thinning, points_wanted
 
-# Share, degrees of freedom and scale of the components.
-_MIXTURE = ((0.8, 6.0, 1.1), (0.2, 3.0, 2.2))
 # Warm-up draws, enough to forget the starting point: close proposals do at once.
 _WARM_UP, _WARM_UP_OF_CLOSE = 60, 20
 _PILOT = 300
@@ -51,7 +55,9 @@ class Proposal:
     Parameters
     ----------
     mode : PosteriorMode
-        Its centre and spread.
+        Theta is its centre plus its spread times z.
+    mixture : Mixture
+        Of z.
     efficiency : float
         How many independent draws a proposal is worth, by importance weights: between 0 and 1.
     thinning : Thinning
@@ -59,6 +65,7 @@ class Proposal:
     """
 
     mode: PosteriorMode
+    mixture: Mixture
     efficiency: float
     thinning: Thinning
 
@@ -66,6 +73,7 @@ class Proposal:
 @dataclass(frozen=True)
 class _Pilot:
     mode: PosteriorMode
+    mixture: Mixture
     z: np.ndarray
     log_weights: np.ndarray
 
@@ -85,7 +93,13 @@ class _Pilot:
         return float(1 / (self.weights**2).sum() / len(self.z))
 
 
-def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int, cores: int = 1) -> Proposal:
+def find_proposal(
+    model: MarginalModel,
+    mode: PosteriorMode,
+    seed: int,
+    cores: int = 1,
+    others: Sequence[PosteriorMode] = (),
+) -> Proposal:
     """Return a proposal, widened and moved to where the importance weights say, if that is better.
 
     Parameters
@@ -96,10 +110,12 @@ def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int, cores: i
         The seed of the fit.
     cores : int
         Densities that are computed at once; no result depends on it.
+    others : sequence of PosteriorMode
+        Further modes, from which is proposed too. The proposal is neither moved nor widened then.
     """
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**20,)))
-    best = latest = _pilot(model, mode, _drawn(random, _PILOT, model.dimensions), cores)
-    for _ in range(2):
+    best = latest = _pilot(model, mode, mixture_around([mode, *others]), _PILOT, random, cores)
+    for _ in range(0 if others else 2):
         if best.efficiency > _GOOD:
             break
         thetas = latest.mode.centre + latest.z @ latest.mode.spread.T
@@ -107,27 +123,32 @@ def find_proposal(model: MarginalModel, mode: PosteriorMode, seed: int, cores: i
         apart = thetas - mean
         covariance = (apart * latest.weights[:, None]).T @ apart
         values, vectors = np.linalg.eigh(covariance + mode.spread @ mode.spread.T / _PILOT)
-        moved = replace(mode, centre=mean, spread=vectors * np.sqrt(np.maximum(values, 0)))
-        latest = _pilot(model, moved, _drawn(random, _PILOT, model.dimensions), cores)
+        moved = PosteriorMode(mean, vectors * np.sqrt(np.maximum(values, 0)))
+        latest = _pilot(model, moved, mixture_around([moved]), _PILOT, random, cores)
         best = max(best, latest, key=lambda item: item.efficiency)
     if best.efficiency < POOR:
-        return Proposal(best.mode, best.efficiency, no_thinning(model.dimensions))
+        nothing = no_thinning(model.dimensions)
+        return Proposal(best.mode, best.mixture, best.efficiency, nothing)
+    z, weights = best.z, best.log_weights
     more = points_wanted(model.dimensions, _LARGEST_PILOT) - _PILOT
     if more > 0:
-        rest = _pilot(model, best.mode, _drawn(random, more, model.dimensions), cores)
-        best = _Pilot(
-            best.mode,
-            np.concatenate([best.z, rest.z]),
-            np.concatenate([best.log_weights, rest.log_weights]),
-        )
-    thinning, efficiency = fitted_thinning(best.z, best.log_weights)
-    return Proposal(best.mode, efficiency, thinning)
+        rest = _pilot(model, best.mode, best.mixture, more, random, cores)
+        z, weights = np.concatenate([z, rest.z]), np.concatenate([weights, rest.log_weights])
+    thinning, efficiency = fitted_thinning(z, weights)
+    return Proposal(best.mode, best.mixture, efficiency, thinning)
 
 
-def _pilot(model: MarginalModel, mode: PosteriorMode, z: np.ndarray, cores: int) -> _Pilot:
-    """Return the log-weights of proposals."""
-    found = np.empty(len(z))
-    mixture = _mixture(model.dimensions)
+def _pilot(
+    model: MarginalModel,
+    mode: PosteriorMode,
+    mixture: Mixture,
+    count: int,
+    random: np.random.Generator,
+    cores: int,
+) -> _Pilot:
+    """Return proposals with their log-weights."""
+    z = drawn(random, count, mixture)
+    found = np.empty(count)
 
     def compute(part: np.ndarray) -> None:
         out = np.empty(len(part))
@@ -137,37 +158,19 @@ def _pilot(model: MarginalModel, mode: PosteriorMode, z: np.ndarray, cores: int)
         found[part] = out
 
     with ThreadPoolExecutor(max_workers=cores) as pool:
-        list(pool.map(compute, np.array_split(np.arange(len(z)), cores)))
-    return _Pilot(mode, z, np.where(np.isfinite(found), found, -np.inf))
+        list(pool.map(compute, np.array_split(np.arange(count), cores)))
+    return _Pilot(mode, mixture, z, np.where(np.isfinite(found), found, -np.inf))
 
 
-def _mixture(size: int) -> np.ndarray:
-    """Return the components as `proposal_density` reads them."""
-    rows = []
-    for share, degrees, scale in _MIXTURE:
-        constant = gammaln((degrees + size) / 2) - gammaln(degrees / 2)
-        constant -= size * (np.log(degrees * np.pi) / 2 + np.log(scale))
-        rows.append((np.log(share) + constant, degrees, scale))
-    return np.array(rows)
-
-
-def _drawn(random: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Return draws of the mixture."""
-    shares = np.array([share for share, _, _ in _MIXTURE])
-    component = random.choice(len(_MIXTURE), size=count, p=shares)
-    degrees = np.array([item for _, item, _ in _MIXTURE])[component][:, None]
-    scale = np.array([item for _, _, item in _MIXTURE])[component][:, None]
-    normal = random.standard_normal((count, size))
-    return scale * normal / np.sqrt(random.chisquare(degrees) / degrees)
-
-
-def _kept(random: np.random.Generator, count: int, size: int, thinning: Thinning) -> np.ndarray:
+def _kept(
+    random: np.random.Generator, count: int, mixture: Mixture, thinning: Thinning
+) -> np.ndarray:
     """Return draws of the mixture that the thinning keeps."""
     if not len(thinning.coefficients):
-        return _drawn(random, count, size)
-    found = np.empty((0, size))
+        return drawn(random, count, mixture)
+    found = np.empty((0, mixture.centre.shape[1]))
     while len(found) < count:
-        z = _drawn(random, 4 * count, size)
+        z = drawn(random, 4 * count, mixture)
         shares = np.exp(log_shares_kept(z, thinning) - thinning.bounds[1])
         found = np.concatenate([found, z[random.random(len(z)) < shares]])
     return found[:count]
@@ -184,10 +187,12 @@ def sample_independently(
     cores: int,
     progress: ProgressDisplay,
     on_finished: Callable[[ChainDraws], None] | None = None,
+    every: int = 1,
 ) -> list[ChainDraws]:
     """Run chains of an independence sampler; arguments and results as in `sample_chains`.
 
-    Of the warm-up draws at most sixty are made, enough to forget the starting point.
+    A draw is kept after `every` steps. Of the warm-up draws at most sixty are made, enough to
+    forget the starting point.
     """
     stop = Event()
     running: dict[Future[ChainDraws], _Chain] = {}
@@ -195,7 +200,7 @@ def sample_independently(
     with ThreadPoolExecutor(max_workers=cores) as pool:
         try:
             for number in chains:
-                chain = _Chain(model, proposal, number, seed, draws, tune, stop)
+                chain = _Chain(model, proposal, number, seed, draws, tune, every, stop)
                 running[pool.submit(chain.run)] = chain
             while running:
                 done, _ = wait(running, timeout=_SECONDS, return_when=FIRST_COMPLETED)
@@ -228,17 +233,19 @@ class _Chain:
         seed: int,
         draws: int,
         tune: int,
+        every: int,
         stop: Event,
     ) -> None:
         self.number = number
         self.state: ChainState | None = None
         self._model, self._proposal, self._seed, self._stop = model, proposal, seed, stop
-        self._draws, self._tune = draws, tune
+        self._draws, self._tune, self._every = draws, tune, every
 
     def run(self) -> ChainDraws:
         began = time.perf_counter()
         model, draws = self._model, self._draws
-        mode, thinning = self._proposal.mode, self._proposal.thinning
+        mode, mixture = self._proposal.mode, self._proposal.mixture
+        thinning = self._proposal.thinning
         close = self._proposal.efficiency > _CLOSE
         cycle = _CYCLE_OF_CLOSE if close else _CYCLE
         own_seed = chain_seed(self._seed, self.number)
@@ -249,7 +256,6 @@ class _Chain:
         size = model.dimensions
         state = np.array([-np.inf, -np.inf, 0.0])
         current = np.zeros(size)
-        mixture = _mixture(size)
         length = 2.38 / np.sqrt(size)
         kept, accepted, density = np.empty((draws, size)), np.empty(draws), np.empty(draws)
         warm_up = min(self._tune, _WARM_UP_OF_CLOSE if close else _WARM_UP)
@@ -257,7 +263,8 @@ class _Chain:
         made = -warm_up
         while made < draws and not self._stop.is_set():
             count = min(step, -made if made < 0 else draws - made)
-            z = _kept(random, count, size, thinning)
+            steps = count * self._every
+            z = _kept(random, steps, mixture, thinning)
             wanted = count if made >= 0 else 0
             coefficients = np.empty((wanted, keeper.coefficients))
             effects = np.empty((wanted, keeper.columns))
@@ -270,10 +277,10 @@ class _Chain:
                 mixture,
                 thinning,
                 z,
-                length * random.standard_normal((count, size)),
-                warm_up + made,
+                length * random.standard_normal((steps, size)),
+                (warm_up + made) * self._every,
                 cycle,
-                random.random(count),
+                random.random(steps),
                 random.standard_normal((wanted, keeper.normals_per_draw)),
                 state,
                 current,

@@ -11,6 +11,23 @@ from bayesml.engines.reduction_kernels import working_memory
 from bayesml.engines.unit_kernels import kernel
 
 
+class Mixture(NamedTuple):
+    """Student-t distributions of z, from which is proposed; see `mixtures`.
+
+    Parameters
+    ----------
+    components : array, shape (components, 4)
+        Log of the share with the constant of the density, degrees of freedom, scale, and share.
+    centre : array, shape (components, dimensions)
+    whitening : array, shape (components, dimensions, dimensions)
+        What makes z - centre round.
+    """
+
+    components: np.ndarray
+    centre: np.ndarray
+    whitening: np.ndarray
+
+
 class Thinning(NamedTuple):
     """The logarithm of the share of proposals that is kept, but for a constant; see `thinning`.
 
@@ -52,25 +69,24 @@ def log_shares_kept(z, thinning):  # type: ignore[no-untyped-def]
 
 @kernel
 def proposal_density(z, mixture):  # type: ignore[no-untyped-def]
-    """Return the log-density at z of a mixture of Student-t distributions.
-
-    Parameters
-    ----------
-    z : array, shape (dimensions,)
-    mixture : array, shape (components, 3)
-        Log of the share with the constant of the density, degrees of freedom, and scale.
-    """
-    squares = (z * z).sum()
+    """Return the log-density at z of a mixture of Student-t distributions."""
+    components = mixture.components
     highest = -np.inf
-    parts = np.empty(mixture.shape[0])
-    for i in range(mixture.shape[0]):
-        degrees, scale = mixture[i, 1], mixture[i, 2]
-        parts[i] = mixture[i, 0] - 0.5 * (degrees + z.size) * np.log1p(
+    parts = np.empty(components.shape[0])
+    for i in range(parts.size):
+        squares = 0.0
+        for a in range(z.size):
+            total = 0.0
+            for b in range(z.size):
+                total += mixture.whitening[i, a, b] * (z[b] - mixture.centre[i, b])
+            squares += total * total
+        degrees, scale = components[i, 1], components[i, 2]
+        parts[i] = components[i, 0] - 0.5 * (degrees + z.size) * np.log1p(
             squares / (degrees * scale * scale)
         )
         highest = max(highest, parts[i])
     total = 0.0
-    for i in range(mixture.shape[0]):
+    for i in range(parts.size):
         total += np.exp(parts[i] - highest)
     return highest + np.log(total)
 
@@ -115,8 +131,7 @@ def move(  # type: ignore[no-untyped-def]
     ----------
     centre, spread : arrays
         theta = centre + spread z.
-    mixture : array
-        As in `proposal_density`.
+    mixture : Mixture
     thinning : Thinning
         Of the proposals.
     proposals, steps : arrays, shape (steps, dimensions)
@@ -126,7 +141,7 @@ def move(  # type: ignore[no-untyped-def]
     cycle : int
         Every so many steps one is short.
     uniforms : array, shape (steps,)
-    normals : array, shape (steps, normals per draw)
+    normals : array, shape (draws, normals per draw)
     state : array, shape (3,)
         Log-weight and log-density of the current point, and which of the two places holds its
         factorisation; updated.
@@ -135,11 +150,14 @@ def move(  # type: ignore[no-untyped-def]
     memories : tuple of two Memory
         Working memory for two points.
     kept, accepted, log_density, coefficients, effects : arrays
-        Written, one row per step: theta, the acceptance probability, and draws.
+        Written, one row per draw, after as many steps as there are for each: theta, the mean
+        acceptance probability, log-density, and draws.
     """
     nothing = np.empty(0)
     theta = np.empty(centre.size)
     z = np.empty(centre.size)
+    every = proposals.shape[0] // accepted.size
+    accepted[:] = 0.0
     for i in range(proposals.shape[0]):
         here = int(state[2])
         there = 1 - here
@@ -149,24 +167,28 @@ def move(  # type: ignore[no-untyped-def]
         placed(centre, spread, z, theta)
         value = density_in(plan, density, theta, nothing, memories[there])
         weight = value - proposal_density(z, mixture) - log_share_kept(z, thinning)
-        accepted[i] = 0.0
+        probability = 0.0
         if np.isfinite(weight):
             gain = value - state[1] if short else weight - state[0]
-            accepted[i] = min(1.0, np.exp(min(0.0, gain)))
-        if uniforms[i] < accepted[i]:
+            probability = min(1.0, np.exp(min(0.0, gain)))
+        if uniforms[i] < probability:
             state[0], state[1], state[2] = weight, value, there
             current[:] = z
             here = there
+        row = i // every
+        accepted[row] += probability / every
+        if (i + 1) % every > 0:
+            continue
         placed(centre, spread, current, theta)
-        kept[i] = theta
-        log_density[i] = state[1]
+        kept[row] = theta
+        log_density[row] = state[1]
         if effects.shape[0] > 0:
             effects_given(
                 plan,
                 density,
                 theta,
                 memories[here],
-                normals[i],
-                coefficients[i],
-                effects[i],
+                normals[row],
+                coefficients[row],
+                effects[row],
             )

@@ -13,8 +13,9 @@ from bayesml.engines.effect_draws import with_effects
 from bayesml.engines.independence import POOR, find_proposal, sample_independently
 from bayesml.engines.marginal_functions import entry_points
 from bayesml.engines.marginal_models import MarginalModel
+from bayesml.engines.mode_starts import starting_points
 from bayesml.engines.nutpie_model import EntryPointModel
-from bayesml.engines.posterior_modes import PosteriorMode, posterior_mode, starting_point
+from bayesml.engines.posterior_modes import PosteriorMode, posterior_modes
 from bayesml.engines.progress import progress_display
 
 # Where one density, unit by unit, takes longer, in seconds, independent proposals are tried before
@@ -22,6 +23,8 @@ from bayesml.engines.progress import progress_display
 # save more of NUTS's time than of the draws of their effects: with 10,000 units it still takes more
 # than twice as long in all.
 SLOW = 1.5e-3
+# Steps of the independence sampler for a draw where a density is cheap.
+STEPS = 20
 
 
 def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel:
@@ -57,11 +60,16 @@ def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel
     )
 
 
-def find_mode(model: MarginalModel) -> PosteriorMode:
-    """Return the mode of a marginal density, and the curvature there."""
+def find_modes(model: MarginalModel) -> tuple[PosteriorMode, ...]:
+    """Return the modes of a marginal density, the one with the largest mass first."""
     origin = np.zeros(model.dimensions)
     plain = compile_marginal(model, PosteriorMode(origin, np.eye(model.dimensions)))
-    return posterior_mode(starting_point(model), plain.sampler.density_at)
+    return posterior_modes(starting_points(model), plain.sampler.density_at)
+
+
+def find_mode(model: MarginalModel) -> PosteriorMode:
+    """Return the mode of a marginal density with the largest mass, and the curvature there."""
+    return find_modes(model)[0]
 
 
 def sample_marginal(
@@ -101,11 +109,12 @@ def sample_marginal(
     # other processes run, threads that wait for each other take ten times as long as one.
     with threadpool_limits(1, user_api="blas"), progress_display(progress, chains) as display:
         display.phase("looking for the mode")
-        mode = find_mode(model)
+        mode, *others = find_modes(model)
+        slow = model.elimination.seconds_one_by_one > SLOW
         seconds = model.elimination.seconds
         poor = ""
-        if model.elimination.seconds_one_by_one > SLOW:
-            proposal = find_proposal(model, mode, seed, cores)
+        if others or slow:
+            proposal = find_proposal(model, mode, seed, cores, others)
             if proposal.efficiency >= POOR:
                 found = sample_independently(
                     model,
@@ -117,20 +126,25 @@ def sample_marginal(
                     cores=cores,
                     progress=display,
                     on_finished=on_finished,
+                    every=1 if slow else STEPS,
                 )
                 # After an interruption some chains have no draws, or all of them.
                 rates = np.concatenate([c.sample_stats["acceptance_rate"] for c in found])
                 accepted = float(rates.mean()) if len(rates) else 0.0
                 digits = ".0f" if seconds >= 1e-3 else ".1g"
+                why = f"one density takes about {1000 * seconds:{digits}} ms"
+                if others:
+                    why = f"it has {1 + len(others)} modes, and every chain visits all of them"
                 return found, (
                     "independence sampler on the marginal density, random effects integrated out "
-                    f"exactly, because one density takes about {1000 * seconds:{digits}} ms; "
-                    f"{accepted:.0%} of the proposals were accepted"
+                    f"exactly, because {why}; {accepted:.0%} of the proposals were accepted"
                 )
             poor = (
                 f"; an independence sampler was tried first, and its proposals were worth "
                 f"{proposal.efficiency:.0%} of independent draws only"
             )
+            if others:
+                poor += f". The density has {1 + len(others)} modes: chains may show one of them"
         finished: dict[int, ChainDraws] = {}
 
         def complete(chain: ChainDraws) -> None:

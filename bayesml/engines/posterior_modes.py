@@ -1,17 +1,18 @@
-"""The mode of a marginal density, and the curvature there."""
+"""The modes of a marginal density, and the curvature there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 
-from bayesml.engines.marginal_models import MarginalModel
-
 # No direction is taken to be wider than this on the scale of logs: beyond it the density is flat
 # because an SD may be 0, and its curvature says nothing.
 _WIDEST = 3.0
 _STEP = 1e-4
+# Modes nearer to each other, in SDs of either, are one; a mode with exp(-10) of the mass is none.
+_APART = 2.0
+_LEAST = 10.0
 
 
 @dataclass(frozen=True)
@@ -23,35 +24,13 @@ class PosteriorMode:
     centre : array, shape (dimensions,)
     spread : array, shape (dimensions, dimensions)
         spread spread' is roughly the covariance of the parameters.
+    log_mass : float
+        Log of the mass around it by Laplace's approximation, but for a constant.
     """
 
     centre: np.ndarray
     spread: np.ndarray
-
-
-def starting_point(model: MarginalModel) -> np.ndarray:
-    """Return a rough first guess: half of the outcome's spread at every term."""
-    spread = max(float(np.std(model.standardised.fixed[:, -1])), 1e-150)
-    density = model.density
-    start = np.zeros(model.dimensions)
-    terms = len(density.term_scale)
-    start[:terms] = np.log(0.3 * spread / density.term_scale)
-    start[terms + len(density.correlation_power)] = np.log(0.7 * spread)
-    first = terms + len(density.correlation_power) + 1 + len(density.sampled_code)
-    residuals = density.residuals
-    if len(residuals.log_sd):
-        # Equal SDs to begin with; of several outcomes, each in proportion to its own.
-        goal = np.full(len(residuals.log_sd), np.log(0.7 * spread))
-        number = model.linear.number
-        if number is not None and len(goal) == number.max() + 1:
-            y = model.standardised.fixed[:, -1]
-            goal = np.log([max(0.7 * float(np.std(y[number == k])), 1e-150) for k in set(number)])
-        linear = residuals.log_sd.copy()
-        linear[:, 0] += 1.0
-        found = np.linalg.lstsq(linear, goal, rcond=None)[0]
-        start[terms + len(density.correlation_power)] = found[0]
-        start[first:] = found[1:]
-    return start
+    log_mass: float = 0.0
 
 
 def posterior_mode(
@@ -86,4 +65,31 @@ def posterior_mode(
     hessian = (hessian + hessian.T) / 2
     values, vectors = np.linalg.eigh(np.nan_to_num(hessian))
     widths = 1 / np.sqrt(np.maximum(values, _WIDEST**-2))
-    return PosteriorMode(centre, vectors * widths)
+    return PosteriorMode(centre, vectors * widths, float(np.log(widths).sum() - found.fun))
+
+
+def posterior_modes(
+    starts: Sequence[np.ndarray], evaluate: Callable[[np.ndarray], tuple[float, np.ndarray]]
+) -> tuple[PosteriorMode, ...]:
+    """Return the modes to which some starts lead, the one with the largest mass first.
+
+    Left out are modes that lie within another one's spread, or that bear next to no mass.
+
+    Parameters
+    ----------
+    starts : sequence of array, shape (dimensions,)
+    evaluate : callable
+        As in `posterior_mode`.
+    """
+    found = [posterior_mode(start, evaluate) for start in starts]
+    found.sort(key=lambda mode: -mode.log_mass)
+    kept = found[:1]
+    for mode in found[1:]:
+        apart = min(
+            float(np.linalg.norm(np.linalg.solve(one.spread, mode.centre - other.centre)))
+            for other in kept
+            for one in (mode, other)
+        )
+        if apart > _APART and mode.log_mass > kept[0].log_mass - _LEAST:
+            kept.append(mode)
+    return tuple(kept)

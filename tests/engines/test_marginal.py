@@ -17,7 +17,8 @@ from bayesml.engines.chains import ChainDraws
 from bayesml.engines.independence import Proposal, find_proposal, sample_independently
 from bayesml.engines.marginal import find_mode, sample_marginal
 from bayesml.engines.marginal_models import MarginalModel, marginal_model, reason_against
-from bayesml.engines.posterior_modes import PosteriorMode, posterior_mode
+from bayesml.engines.mixtures import mixture_around
+from bayesml.engines.posterior_modes import PosteriorMode, posterior_modes
 from bayesml.engines.progress import ProgressDisplay
 from bayesml.engines.thinning import no_thinning
 from bayesml.errors import FitError
@@ -187,8 +188,14 @@ def test_a_slow_density_is_drawn_by_independent_proposals(monkeypatch: pytest.Mo
 
 
 def test_a_poor_proposal_falls_back_to_nuts_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def poor(model: MarginalModel, mode: PosteriorMode, seed: int, cores: int) -> Proposal:
-        return Proposal(mode, 0.034, no_thinning(len(mode.centre)))
+    def poor(
+        model: MarginalModel,
+        mode: PosteriorMode,
+        seed: int,
+        cores: int,
+        others: Sequence[PosteriorMode],
+    ) -> Proposal:
+        return Proposal(mode, mixture_around([mode]), 0.034, no_thinning(len(mode.centre)))
 
     plain = model_of("a slope").fit(chains=1, seed=5, **SHORT)
     monkeypatch.setattr(marginal, "SLOW", 0.0)
@@ -210,12 +217,12 @@ def test_the_matrices_of_a_chain_have_one_thread(monkeypatch: pytest.MonkeyPatch
         threads.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
         return []
 
-    def search(*arguments: Any) -> PosteriorMode:
+    def search(*arguments: Any) -> tuple[PosteriorMode, ...]:
         note()
-        return posterior_mode(*arguments)
+        return posterior_modes(*arguments)
 
     monkeypatch.setattr(marginal, "sample_chains", note)
-    monkeypatch.setattr(marginal, "posterior_mode", search)
+    monkeypatch.setattr(marginal, "posterior_modes", search)
     with threadpool_limits(2, user_api="blas"):
         _run("nested", chains=[0], cores=1, draws=10)
     assert set(threads) == {1}

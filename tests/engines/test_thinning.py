@@ -166,3 +166,16 @@ def test_thinned_proposals_are_accepted_more_often() -> None:
     for one, other in zip(ours, plain, strict=True):
         error = np.hypot(float(az.mcse(one)), float(az.mcse(other)))
         assert abs(one.mean() - other.mean()) < 4 * error
+
+
+def test_draws_after_several_steps_are_nearly_independent() -> None:
+    _, proposal = _engine()
+    single = _scalars(_chains(proposal, draws=1000))
+    several = _chains(proposal, draws=1000, every=5)
+    for one, other in zip(single, _scalars(several), strict=True):
+        assert abs(one.mean() - other.mean()) < 4 * np.hypot(float(az.mcse(one)), az.mcse(other))
+        # Four chains of 1,000: the estimate itself varies by a tenth.
+        assert float(az.ess(other)) > 3000
+    rates = np.array([chain.sample_stats["acceptance_rate"] for chain in several])
+    assert ((rates > 0) & (rates <= 1)).all()
+    assert len(np.unique(rates * 5)) > 5
