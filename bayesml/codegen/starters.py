@@ -267,6 +267,15 @@ def autoregressive_toml() -> str:
     return text.replace("\n".join(entry), "\n".join(line.removeprefix("# ") for line in entry))
 
 
+_FAMILIES_BY_OUTCOME = """\
+# Outcomes of different families, in place of the line of the family above: effects are correlated
+# across all of them, residuals are independent. A table [link] says links in the same way.
+# [family]
+# written = "gaussian"
+# course = "poisson"
+"""
+
+
 def multivariate_toml() -> str:
     """Return a model of two Gaussian outcomes with correlated effects and residuals, as TOML text.
 
@@ -276,7 +285,10 @@ def multivariate_toml() -> str:
     'mvbind(written, course) ~ x + (x | school)'
     """
     whole = [name for name, item in FAMILIES.items() if item.intercept and not item.needs_trials]
-    words = f"Other families, one for all outcomes: {', '.join(whole[1:])}."
+    words = (
+        f"Other families: {', '.join(whole[1:])}; a different one for each outcome is said at the "
+        "end of this file."
+    )
     others = "".join(f"# {line}\n" for line in textwrap.wrap(words, 98, break_on_hyphens=False))
     family = FAMILIES[whole[0]]
     head = _HEAD.format(
@@ -289,7 +301,7 @@ def multivariate_toml() -> str:
     # A term of the fixed and of the varying part belongs to one outcome.
     priors = _prior_lines("two_level", family.name).replace("[x]", "[written:x]")
     tail = _TAIL.format(priors=f'{priors}\n# corr_residual = "LKJ(2)"')
-    return "\n".join([head, _STRUCTURES["two_level"][3], tail])
+    return "\n".join([head, _STRUCTURES["two_level"][3], tail, _FAMILIES_BY_OUTCOME])
 
 
 def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:

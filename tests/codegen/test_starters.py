@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bayesml.codegen.rendering import render
 from bayesml.codegen.starters import (
     multivariate_toml,
     starter_spec,
@@ -105,9 +106,18 @@ def test_every_entry_for_several_outcomes_works() -> None:
     assert not spec_from_toml(independent).residual_correlation
 
 
+def test_outcomes_of_different_families_are_a_table_at_the_end() -> None:
+    head, _, tail = multivariate_toml().partition("# [family]\n")
+    head = head.replace('family = "gaussian"\n', "", 1)
+    lines = ["[family]", *(line.removeprefix("# ") for line in tail.splitlines())]
+    spec = spec_from_toml("\n".join([head, *lines]))
+    assert spec.families == (("written", "gaussian"), ("course", "poisson"))
+    assert "eta_course" in render(resolve_without_table(spec))
+
+
 def test_the_families_for_several_outcomes_are_those_that_work() -> None:
     text = multivariate_toml()
-    listed = text.partition("one for all outcomes: ")[2].partition(".")[0]
+    listed = text.partition("Other families: ")[2].partition(";")[0]
     named = {"gaussian", *re.findall(r"\w+", listed)}
     for family in FAMILIES:
         changed = text.replace('family = "gaussian"', f'family = "{family}"')
