@@ -11,7 +11,7 @@ from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import covariance_draws, parameter_draws_of
 from bayesml.records.fits import Fit
-from bayesml.records.social_builders import PERSON, RELATIONSHIP
+from bayesml.records.social_builders import DYAD, PERSON
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,7 +95,7 @@ def social_relations_shares(
         if grouping.name == PERSON:
             variances["actor"], variances["partner"] = own[..., 0], own[..., 1]
             correlations[GENERALISED] = covariance[..., 0, 1] / np.sqrt(own[..., 0] * own[..., 1])
-        elif grouping.name == RELATIONSHIP:
+        elif grouping.name == DYAD:
             # r_ij = s + d and r_ji = s - d, with s and d independent.
             total = own[..., 0] + own[..., 1]
             variances["relationship"] = total

@@ -14,8 +14,8 @@ from bayesml.specs.member_terms import role_terms
 from bayesml.specs.residual_structures import Residual
 from bayesml.tables.checks import require_columns, require_table
 
-# Names of the groupings, and of the columns that `with_dyads` adds.
-PERSON, RELATIONSHIP = "person", "relationship"
+# The grouping of the persons, and the columns that `with_dyads` adds.
+PERSON = "person"
 ADDED = ACTOR, PARTNER, DYAD, DIRECTION = "actor", "partner", "dyad", "direction"
 
 
@@ -61,7 +61,7 @@ def social_relations(
         The posterior holds `sd_person`, `corr_person` and `u_person` with the terms ``actor`` and
         ``partner``. With one row for each direction of a Gaussian outcome `sigma` is the SD of the
         relationship effects, error included, and `corr_residual` their dyadic reciprocity;
-        otherwise `sd_relationship` holds the SDs of what the two directions share (``Intercept``)
+        otherwise `sd_dyad` holds the SDs of what the two directions share (``Intercept``)
         and of half their difference (``direction``). `social_relations_shares` turns all of them
         into shares and correlations. `with_dyads` makes the columns that the model reads, also for
         new rows.
@@ -114,7 +114,7 @@ def social_relations(
         _check_relationships(options, formula, occasion)
         # A sum and a difference that are independent: the two directions have the same variance,
         # and any correlation.
-        groupings.append(Grouping(RELATIONSHIP, columns=(DYAD,), terms=("1", f"0 + {DIRECTION}")))
+        groupings.append(Grouping(DYAD, columns=(DYAD,), terms=("1", f"0 + {DIRECTION}")))
     if group is not None:
         groupings.append(Grouping(group, columns=(group,)))
     return build_model("social_relations", frame, formula, groupings, options, notes)

@@ -152,7 +152,7 @@ def test_averages_are_over_both_persons_and_the_relationship(
 ) -> None:
     fit = of_counts(table, fake_fit)
     variance = sum(
-        (fit.posterior[name].values ** 2).sum(axis=-1) for name in ("sd_person", "sd_relationship")
+        (fit.posterior[name].values ** 2).sum(axis=-1) for name in ("sd_person", "sd_dyad")
     )
     expected = np.exp(fit.posterior["beta"].values[..., 0] + variance / 2)
     found = bml.predict(fit, groups="marginal", draws=True).values
@@ -188,7 +188,7 @@ def test_shares_where_the_residual_is_the_relationship(
 
 def test_shares_where_relationships_are_a_grouping(table: pd.DataFrame, fake_fit: FakeFit) -> None:
     fit = of_counts(table, fake_fit)
-    shared, apart = np.moveaxis(fit.posterior["sd_relationship"].values ** 2, -1, 0)
+    shared, apart = np.moveaxis(fit.posterior["sd_dyad"].values ** 2, -1, 0)
     persons = (fit.posterior["sd_person"].values ** 2).sum(axis=-1)
     found = bml.social_relations_shares(fit, draws=True)
     relationship = (shared + apart) / (persons + shared + apart)

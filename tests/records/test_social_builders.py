@@ -97,6 +97,10 @@ def test_the_same_model_as_a_formula_and_as_toml() -> None:
 def test_correlation_of_the_two_directions_by_sum_and_difference() -> None:
     table = round_robin(3, 4, 1).assign(count=2)
     made = model_of(table, "count ~ 1", family="poisson")
+    formula = made.spec.text
+    assert formula.endswith("(1 | dyad) + (0 + direction | dyad)")
+    frame = bml.with_dyads(table, actor="rater", partner="target")
+    assert bml.model(frame, formula, family="poisson").spec.groupings == made.spec.groupings
     part = made.design.varying[1]
     assert part.labels == ("Intercept", "direction")
     assert part.blocks == (1, 1)
