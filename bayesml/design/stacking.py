@@ -236,7 +236,26 @@ def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
         trials = np.ones(len(frame), dtype=np.int64)
         for place, response in enumerate(found):
             trials[number == place] = 1 if response.trials is None else response.trials
-    return Response(values, trials, notes=(*notes, *_independent_residuals(spec)))
+    notes += [*_independent_residuals(spec), *_lone_successes(spec, found)]
+    return Response(values, trials, notes=tuple(notes))
+
+
+def _lone_successes(spec: ModelSpec, found: Sequence[Response]) -> list[str]:
+    """Say where the trials of another outcome may have been taken for those of a 0/1 outcome."""
+    counted = {
+        name: response
+        for name, response in zip(spec.outcomes, found, strict=True)
+        if response.trials is not None and int(response.trials.max()) > 1
+    }
+    if len(counted) < 2:
+        return []
+    return [
+        f"The outcome {quoted(name)} holds 0 and 1 only, and was taken as successes out of the "
+        f"trials {quoted(str(spec.trials))}, which are those of every binomial outcome. Fit it in "
+        "a model of its own where each row is one trial."
+        for name, response in counted.items()
+        if int(response.values.max()) <= 1
+    ]
 
 
 def _independent_residuals(spec: ModelSpec) -> tuple[str, ...]:

@@ -167,6 +167,19 @@ def test_gaussian_residuals_beside_other_families_are_independent() -> None:
     assert model.coords["sigma_outcome"] == ["written", "course"]
 
 
+def test_trials_that_may_be_those_of_another_outcome_are_named() -> None:
+    several = papers().assign(prizes=[1, 0, 2, 2, 1, 1, 0, 1])
+    model = bml.multivariate(
+        several, "age", outcomes=["prizes", "absences"], family="binomial", trials=3
+    )
+    assert not [note for note in model.notes if "0 and 1 only" in note]
+    single = papers().assign(prizes=[0, 1, 0, 1, 1, 0, 1, 0])
+    families = {"prizes": "binomial", "absences": "binomial", "written": "gaussian"}
+    built = bml.multivariate(single, "age", outcomes=list(families), family=families, trials=3)
+    (note,) = [note for note in built.notes if "0 and 1 only" in note]
+    assert "The outcome 'prizes' holds" in note
+
+
 ERRORS: list[tuple[Callable[[], bml.Model], str]] = [
     (lambda: bml.multivariate(papers(), "age", outcomes=["written"]), "has one outcome"),
     (
