@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayesml.engines import marginal
+from bayesml.engines.independence import Proposal
 from bayesml.engines.independence_kernels import proposal_density
 from bayesml.engines.marginal import find_modes
-from bayesml.engines.marginal_models import marginal_model, posterior_arrays
+from bayesml.engines.marginal_models import MarginalModel, marginal_model, posterior_arrays
 from bayesml.engines.mixtures import drawn, mixture_around
 from bayesml.engines.mode_starts import starting_points
 from bayesml.engines.posterior_modes import PosteriorMode, posterior_modes
+from bayesml.engines.thinning import no_thinning
 from tests.engines.gaussian_cases import density_and_gradient
 from tests.engines.hard_tables import HARD
 
@@ -54,6 +57,19 @@ def test_both_modes_of_years_are_found() -> None:
     assert one.log_mass > other.log_mass
     assert np.exp(one.centre[1]) < 0.01
     assert np.exp(other.centre[1]) > 0.1
+
+
+def test_a_poor_proposal_for_two_modes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def poor(model: MarginalModel, mode: PosteriorMode, *rest: object) -> Proposal:
+        return Proposal(mode, mixture_around([mode]), 0.12, no_thinning(len(mode.centre)))
+
+    monkeypatch.setattr(marginal, "find_proposal", poor)
+    fit = HARD[YEARS].model.fit(draws=30, tune=100, chains=1, seed=2, progress=False)
+    assert fit.engine_reason.startswith("NUTS of nutpie")
+    assert fit.engine_reason.endswith(
+        "; an independence sampler was tried first, and its proposals were worth 12% of "
+        "independent draws only. The density has 2 modes: chains may show one of them"
+    )
 
 
 def _two_bells(share: float) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
