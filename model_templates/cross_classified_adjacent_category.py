@@ -102,11 +102,8 @@ def example():
     u_secondary = rng.normal(scale=[0.5], size=(60, 1))
     eta += u_secondary[unit_secondary][:, 0]
     cutpoints = np.linspace(-1.5, 1.5, 3)
-    y = (
-        np.arange(cutpoints.size + 1) * eta[:, None]
-        - np.r_[0, cutpoints.cumsum()]
-        + rng.gumbel(size=(obs.size, cutpoints.size + 1))
-    ).argmax(axis=1)
+    scores = np.c_[0 * eta, (eta[:, None] - cutpoints).cumsum(axis=1)]
+    y = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
     share = np.array([(y <= category).mean() for category in range(3)])
 
     data = {

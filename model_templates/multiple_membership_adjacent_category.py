@@ -97,11 +97,8 @@ def example():
     shared_company = weight_company[:, :, None] * u_company[unit_company]
     eta += (terms_company * shared_company.sum(axis=1)).sum(axis=-1)
     cutpoints = np.linspace(-1.5, 1.5, 3)
-    y = (
-        np.arange(cutpoints.size + 1) * eta[:, None]
-        - np.r_[0, cutpoints.cumsum()]
-        + rng.gumbel(size=(obs.size, cutpoints.size + 1))
-    ).argmax(axis=1)
+    scores = np.c_[0 * eta, (eta[:, None] - cutpoints).cumsum(axis=1)]
+    y = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
     share = np.array([(y <= category).mean() for category in range(3)])
 
     data = {

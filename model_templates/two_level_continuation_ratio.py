@@ -16,7 +16,7 @@ def continuation_ratio_logit(value, eta, cutpoints):
     """Log probability of the categories: each cutpoint is where some stay and others go on."""
     gap = cutpoints - eta[:, None]
     stay, go_on = -pt.softplus(-gap), -pt.softplus(gap)
-    place, reached = pt.arange(cutpoints.size), value[:, None]
+    place, reached = pt.arange(cutpoints.shape[-1]), value[:, None]
     passed = pt.switch(pt.lt(place, reached), go_on, 0.0)
     return (passed + pt.switch(pt.eq(place, reached), stay, 0.0)).sum()
 
@@ -92,7 +92,7 @@ def example():
     eta += (terms_school * u_school[unit_school]).sum(axis=-1)
     cutpoints = np.linspace(-1.5, 1.5, 3)
     y = np.cumprod(
-        eta[:, None] + rng.logistic(size=(obs.size, cutpoints.size)) > cutpoints, axis=1
+        eta[:, None] + rng.logistic(size=(obs.size, cutpoints.shape[-1])) > cutpoints, axis=1
     ).sum(axis=1)
     share = np.array([(y <= category).mean() for category in range(3)])
 

@@ -80,7 +80,8 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
     if kind == "ordered":
         below = _LINKS[spec.link].format(resolved.family.equation.format(outcome=outcome))
         last = len(resolved.categories) - 1
-        return [rf"{below} &= \tau_{{c}} - \eta_{{i}},\quad c = {_up_to(last)}"]
+        moved = _specific_terms(resolved.specific) if resolved.specific is not None else ""
+        return [rf"{below} &= \tau_{{c}} - \eta_{{i}}{moved},\quad c = {_up_to(last)}"]
     which = _which_outcomes(resolved)
     if kind == "binary" and not resolved.trials:
         return [*which, rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
@@ -123,6 +124,14 @@ def _likelihoods_by_outcome(resolved: ResolvedSpec) -> list[str]:
         where = rf"\quad \text{{where }}o[i] = {name}"
         lines.append(rf"y_{{i}} &\sim {distribution},\ {link} = \eta_{{i}}{where}")
     return lines
+
+
+def _specific_terms(part: ResolvedPart) -> str:
+    """Return what category-specific effects take off a cutpoint."""
+    return "".join(
+        rf" - {_beta(f'{number},c', part.parameter)}\,{latex_text(label)}_{{i}}"
+        for number, label in enumerate(part.slopes, start=1)
+    )
 
 
 def _correlated(residual: ResolvedResidual, outcome: str, distribution: str) -> list[str]:
@@ -191,6 +200,8 @@ def _predictor(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list
     terms += _offsets(resolved)
     lines = _lines_of_sum(left, terms)
     for part in resolved.parts:
+        if part.category_specific:
+            continue
         left = _LINKS[part.link].format(rf"{_symbol(part.parameter)}_{{i}}")
         terms = [_beta(0, part.parameter)] if part.intercept else []
         terms += [
@@ -255,12 +266,14 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[st
             left = _beta(0, part.parameter)
             of_part.append((f"{left} + {means}" if means else left, part.intercept_prior))
         of_part += [
-            (_beta(number, part.parameter), prior)
+            (_beta(f"{number},c" if part.category_specific else number, part.parameter), prior)
             for number, prior in enumerate(part.slope_priors, start=1)
         ]
         lines += _prior_lines(of_part)
     for name, prior in resolved.parameter_priors.items():
         if name == "cutpoints":
+            shifts = [] if resolved.specific is None else [_at_means(resolved.specific)]
+            means = " + ".join(filter(None, [_at_means(resolved), *shifts]))
             left = rf"\tau_{{c}} - ({means})" if " + " in means else rf"\tau_{{c}} - {means}"
             (line,) = _prior_lines([(left if means else r"\tau_{c}", prior)])
             order = " < ".join(rf"\tau_{{{c}}}" for c in range(1, len(resolved.categories)))
@@ -314,13 +327,14 @@ def _residual_priors(residual: ResolvedResidual) -> list[str]:
 def _at_means(resolved: ResolvedSpec | ResolvedPart) -> str:
     """Return what the coefficients add at the mean of the predictors."""
     part = resolved.parameter if isinstance(resolved, ResolvedPart) else ""
+    each = ",c" if isinstance(resolved, ResolvedPart) and resolved.category_specific else ""
     if not resolved.slopes or not resolved.centred_predictors:
         return ""
     if len(resolved.slopes) > _PER_LINE - 1:
-        beta = _beta(0, part).replace("_{0}", "_{p}")
+        beta = _beta(f"p{each}", part)
         return rf"\sum_{{p=1}}^{{{len(resolved.slopes)}}} {beta}\,\overline{{x}}_{{p}}"
     return " + ".join(
-        rf"{_beta(number, part)}\,\overline{{{latex_text(label)}}}"
+        rf"{_beta(f'{number}{each}', part)}\,\overline{{{latex_text(label)}}}"
         for number, label in enumerate(resolved.slopes, start=1)
     )
 

@@ -71,8 +71,9 @@ def example_priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
             add(f"intercept_{name}", [part.intercept_prior], True, [f"Intercept_{name}"])
         if part.slopes:
             of_slopes = [f"beta_{name}", *(f"beta_{name}[{label}]" for label in part.slopes)]
-            if part.intercept:
-                defaults[f"slopes_{name}_scale"] = f"1 / x_{name}.std(axis=0)"
+            if part.centred_predictors:
+                spread = wide if part.category_specific else "1"
+                defaults[f"slopes_{name}_scale"] = f"{spread} / x_{name}.std(axis=0)"
             add(f"slopes_{name}", part.slope_priors, False, of_slopes)
     follow = {item.name for item in resolved.family.parameters if "{s}" in item.default}
     for name, prior in resolved.parameter_priors.items():

@@ -21,7 +21,7 @@ from bayesml.codegen.residual_examples import (
     rows_per_unit,
 )
 from bayesml.specs.censoring import ENTRY, INTERVAL, LEFT, RIGHT
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedPart, ResolvedSpec
 
 ROWS = 600
 _BETA = (0.5, -0.3, 0.1, -0.1)
@@ -137,6 +137,8 @@ def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
         parts = [f"np.full(obs.size, {parts[0] if parts else '0.0'})"]
     lines.append(f"eta = {' + '.join(parts)}")
     for part in resolved.parts:
+        if part.category_specific:
+            continue
         own = ["-0.2"] if part.intercept else []
         if part.slopes:
             weights = [str(value) for value in islice(cycle(_PART_BETA), len(part.slopes))]
@@ -190,9 +192,11 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
     )
     if kind == "ordered":
         most = len(resolved.categories) - 1
+        specific = [] if resolved.specific is None else _specific_lines(resolved.specific, most)
         return [
             f"cutpoints = np.linspace(-1.5, 1.5, {most})",
-            drawn,
+            *specific,
+            *drawn.splitlines(),
             f"share = np.array([(y <= category).mean() for category in range({most})])",
         ]
     if kind == "binary":
@@ -210,6 +214,15 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
         drawn,
         *(_partly_known(resolved) if resolved.bounds else []),
         *([f"s = {outcome_text(link)}.std(ddof=1)"] if resolved.family.scaled else []),
+    ]
+
+
+def _specific_lines(part: ResolvedPart, cutpoints: int) -> list[str]:
+    """Return the lines that move the cutpoints of each row."""
+    shape = f"({len(part.slopes)}, {cutpoints})"
+    return [
+        f"beta_cs = np.linspace(0.6, -0.2, {len(part.slopes) * cutpoints}).reshape({shape})",
+        "cutpoints = cutpoints - x_cs @ beta_cs",
     ]
 
 
@@ -269,7 +282,7 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
             pairs += [] if feed.constant else [(array, array)]
     for part in resolved.parts:
         name = f"x_{part.parameter}"
-        if part.slopes and part.intercept:
+        if part.slopes and part.centred_predictors:
             pairs += [(f"{name}_mean", f"{name}.mean(axis=0)")]
             pairs += [(f"{name}_centred", f"{name} - {name}.mean(axis=0)")]
         elif part.slopes:

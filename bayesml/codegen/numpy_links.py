@@ -26,7 +26,7 @@ def latent_draws(link: str) -> dict[str, str]:
     text = _LATENT.get(link, "")
     return {
         "latent": text.format(size="obs.size"),
-        "latents": text.format(size="(obs.size, cutpoints.size)"),
+        "latents": text.format(size="(obs.size, cutpoints.shape[-1])"),
     }
 
 

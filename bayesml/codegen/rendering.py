@@ -84,7 +84,9 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             any(item.around for item in resolved.groupings),
         ).strip(),
         "parts": [
-            fixed.part(  # type: ignore[attr-defined]
+            fixed.specific(part, _specific(part)).strip()  # type: ignore[attr-defined]
+            if part.category_specific
+            else fixed.part(  # type: ignore[attr-defined]
                 part,
                 _intercept(part, f"_{part.parameter}"),
                 variable_code(
@@ -254,6 +256,8 @@ def _response(resolved: ResolvedSpec) -> str:
         lines[0] = "# Response: every outcome has its own rows and likelihood"
         return "\n".join([*lines, *outcome_statements(resolved, _likelihoods(resolved))])
     for part in resolved.parts:
+        if part.category_specific:
+            continue
         inverse = {"log": "pt.exp", "logit": "pt.sigmoid"}[part.link]
         lines.append(f"{part.parameter} = {inverse}(eta_{part.parameter})")
     for parameter in resolved.spec.scalar_parameters:
@@ -272,7 +276,11 @@ def _response(resolved: ResolvedSpec) -> str:
         lines += statements
     template = rendering_environment().from_string(_likelihood(resolved))
     statement_text = template.render(
-        trials=resolved.trials, link=resolved.spec.link, mean=mean, spread=spread
+        trials=resolved.trials,
+        link=resolved.spec.link,
+        mean=mean,
+        spread=spread,
+        by_row=resolved.specific is not None,
     )
     for name in resolved.outcome_parameter_priors:
         statement_text = with_index(statement_text, name, "own")
@@ -348,9 +356,19 @@ def _cutpoints(resolved: ResolvedSpec) -> str:
     )
 
 
+def _specific(part: ResolvedPart) -> str:
+    """Return the expression of category-specific effects, a row for each cutpoint."""
+    statements = prior_statements("slopes_cs", part.slope_priors)
+    if len(statements) == 1:
+        return statements[0].code("DIMS").replace('"DIMS"', '("cutpoint", "predictor_cs")')
+    return f"pt.stack([{', '.join(item.code('cutpoint') for item in statements)}], axis=1)"
+
+
 def _functions(resolved: ResolvedSpec) -> str:
+    by_row = resolved.specific is not None
     found = (
-        item.record.functions.get(item.link.name, "") for item in resolved.spec.outcome_families
+        (item.record.functions_by_row if by_row else item.record.functions).get(item.link.name, "")
+        for item in resolved.spec.outcome_families
     )
     text = "\n\n".join(dict.fromkeys(filter(None, found)))
     durations = None if resolved.outcome_identifiers else resolved.family.durations

@@ -82,7 +82,7 @@ def _part_data(part: ResolvedPart, values: np.ndarray) -> dict[str, np.ndarray]:
     x, name = values[:, int(part.intercept) :], f"x_{part.parameter}"
     if not part.slopes:
         return {}
-    if not part.intercept:
+    if not part.centred_predictors:
         return {name: x}
     mean = x.mean(axis=0)
     return {f"{name}_mean": mean, f"{name}_centred": x - mean}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.design.checks import (
+    check_apart,
     check_baseline,
     check_groupings,
     check_labels,
@@ -38,6 +39,7 @@ from bayesml.design.unit_kinds import few_units_of_a_kind, find_kinds
 from bayesml.design.units import find_units
 from bayesml.design.working_responses import working_response
 from bayesml.errors import quoted
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.member_terms import has_member_terms
 from bayesml.specs.modelspec import ModelSpec
@@ -83,6 +85,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     if not intercept:
         fixed = without_intercept(fixed)
     parts = build_parts(spec, frame, baseline, positions)
+    check_apart(fixed, parts.get(CATEGORY_SPECIFIC))
     varying = tuple(
         _varying_part(grouping, frame, positions, baseline, by) for grouping in spec.every_grouping
     )

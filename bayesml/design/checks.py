@@ -1,6 +1,7 @@
 """Checks of a specification against a table that need no model: columns, predictors, groupings."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -101,6 +102,30 @@ def check_predictors(matrix: Matrix, intercept_allowed: bool) -> None:
                 "be told apart. Leave one of them out."
             )
         basis = np.column_stack([basis, rest / norm])
+
+
+def check_apart(fixed: Matrix, specific: Matrix | None) -> None:
+    """Raise where category-specific effects and coefficients of all cutpoints say the same.
+
+    A predictor in both has a coefficient b and one c_k for each cutpoint, of which only the sums
+    b + c_k are seen.
+
+    Raises
+    ------
+    SpecError, TableError
+    """
+    if specific is None:
+        return
+    both = [label for label in specific.labels if label in fixed.labels]
+    if both:
+        raise SpecError(
+            f"The term {quoted(both[0])} stands in cs() and outside of it, so only the sums of its "
+            "two coefficients can be learnt. Leave one of them out: cs() already has a "
+            "coefficient for each cutpoint."
+        )
+    labels = (*fixed.labels, *(f"cs({label})" for label in specific.labels))
+    values = np.column_stack([np.ones(len(fixed.values)), fixed.values, specific.values])
+    check_predictors(replace(specific, values=values, labels=("Intercept", *labels)), True)
 
 
 def check_varying_terms(grouping: Grouping, labels: Sequence[str], values: np.ndarray) -> None:

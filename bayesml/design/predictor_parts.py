@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.design.checks import check_predictors
 from bayesml.design.default_priors import PriorBook, Scales
-from bayesml.design.matrices import Matrix, build_matrix
+from bayesml.design.matrices import Matrix, build_matrix, without_intercept
 from bayesml.design.parametrisation import (
     FEWEST_UNITS,
     THRESHOLD,
@@ -21,6 +21,7 @@ from bayesml.design.unit_kinds import UnitKinds, terms_by_kind
 from bayesml.design.units import Units
 from bayesml.design.working_responses import Working
 from bayesml.errors import SpecError, quoted
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Parameter
 from bayesml.specs.groupings import Grouping
@@ -42,7 +43,9 @@ SPREAD = 0.5
 def build_parts(
     spec: ModelSpec, frame: pd.DataFrame, baseline: Mapping[str, str], positions: np.ndarray
 ) -> dict[str, Matrix]:
-    """Return the fixed part's matrix of every parameter that has a linear predictor.
+    """Return the matrix of every part: of parameters with a linear predictor, and of `cs(...)`.
+
+    Category-specific effects have no intercept: the cutpoints are one for each category.
 
     Raises
     ------
@@ -51,9 +54,11 @@ def build_parts(
     """
     found: dict[str, Matrix] = {}
     for name, formula in spec.part_formulas.items():
-        where = f"the formula of {quoted(name)}"
-        found[name] = build_matrix(formula.fixed, frame, baseline, where, positions)
-        check_predictors(found[name], True)
+        specific = name == CATEGORY_SPECIFIC
+        where = "cs()" if specific else f"the formula of {quoted(name)}"
+        matrix = build_matrix(formula.fixed, frame, baseline, where, positions)
+        check_predictors(matrix, True)
+        found[name] = without_intercept(matrix) if specific else matrix
     return found
 
 
@@ -185,9 +190,13 @@ def resolve_parts(
     scale is that of the outcome, m = log SD(y); Student-t(3, 0, 2.5) on the log scale of others;
     Normal(0, 1.5) on the logit scale. Coefficients: Normal(0, 1 / SD(x)). Without an intercept,
     columns that add up to a constant (a column per level) each have its location and a scale of 1.
+    Category-specific effects have the priors of other coefficients, the same for each cutpoint.
     """
     found = []
     for name, matrix in matrices.items():
+        if name == CATEGORY_SPECIFIC:
+            found.append(_resolved_specific(matrix, book, scales))
+            continue
         parameter = predicted_parameter(spec.family_record, name)
         intercept = "Intercept" in matrix.labels
         default = _intercept_prior(parameter, scales)
@@ -209,6 +218,24 @@ def resolve_parts(
             )
         )
     return tuple(found)
+
+
+def _resolved_specific(matrix: Matrix, book: PriorBook, scales: Scales) -> ResolvedPart:
+    deviations = np.std(matrix.values, axis=0, ddof=1)
+    return ResolvedPart(
+        parameter=CATEGORY_SPECIFIC,
+        link="identity",
+        coefficients=matrix.labels,
+        intercept_prior=None,
+        slope_priors=tuple(
+            book.prior(
+                (f"beta_{CATEGORY_SPECIFIC}[{label}]", f"beta_{CATEGORY_SPECIFIC}"),
+                "real",
+                Prior("Normal", (0.0, 2.5 * scales.response / float(deviation))),
+            )
+            for label, deviation in zip(matrix.labels, deviations, strict=True)
+        ),
+    )
 
 
 def _intercept_prior(parameter: Parameter, scales: Scales) -> Prior:

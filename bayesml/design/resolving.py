@@ -31,7 +31,7 @@ from bayesml.design.residual_rows import (
 from bayesml.errors import PriorError, quoted
 from bayesml.specs.distributions import Prior, parse_prior
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.naming import assign_identifiers
+from bayesml.specs.naming import SPECIFIC_NAMES, assign_identifiers
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
 
 
@@ -60,7 +60,10 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     names, response_name = assign_identifiers(
         [g.name for g in spec.every_grouping],
         spec.response_label,
-        RESIDUAL_NAMES if design.residual is not None else (),
+        (
+            *(RESIDUAL_NAMES if design.residual is not None else ()),
+            *(SPECIFIC_NAMES if spec.parts.specific else ()),
+        ),
     )
     scales = response_scales(spec, design.response, design.offset)
     keys = prior_keys(

@@ -11,12 +11,12 @@ import pandas as pd
 from bayesml.design.member_terms import varying_values
 from bayesml.design.stored_designs import StoredDesign
 from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.posterior.category_predictors import linear_of_block
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
     flat_parameters,
     mean_of_block,
     predictor_blocks,
-    worked_blocks,
 )
 from bayesml.posterior.prediction_rows import (
     PredictionRows,
@@ -25,6 +25,7 @@ from bayesml.posterior.prediction_rows import (
     new_rows,
     rows_of_fit,
 )
+from bayesml.posterior.threaded_blocks import worked_blocks
 from bayesml.records.fits import Fit
 from bayesml.specs.parsing import parse
 from bayesml.specs.syntax import column_names
@@ -91,7 +92,7 @@ class EffectRows:
 
         def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":
-                return block.rows, block.eta
+                return block.rows, linear_of_block(block)
             return block.rows, mean_of_block(fit, block, rows.trials, parameters)
 
         parts = self.kind != "linear"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesml.posterior.category_predictors import prediction_axis
 from bayesml.posterior.effect_rows import EffectRows, RowGroups
 from bayesml.posterior.prediction_rows import shown_groups
 from bayesml.posterior.summaries import interval_words
@@ -16,7 +17,10 @@ from bayesml.records.fits import Fit
 if TYPE_CHECKING:
     import xarray as xr
 
-_HEADINGS = ("mean", "median", "sd", "lower", "upper", "probability", "contrast", "category")
+_HEADINGS = (
+    *("mean", "median", "sd", "lower", "upper", "probability"),
+    *("contrast", "category", "cutpoint"),
+)
 
 
 def heading(column: str) -> str:
@@ -79,8 +83,8 @@ class EffectTable:
         values = np.stack(self.draws)
         labels = self.labels
         if values.ndim == 3:
-            categories = list(rows.fit.facts.categories)
-            labels = [{**label, "category": item} for label in labels for item in categories]
+            axis, entries = prediction_axis(rows.fit, rows.kind)
+            labels = [{**label, axis: item} for label in labels for item in entries]
             values = values.reshape(-1, values.shape[-1])
         heads = pd.DataFrame(labels, index=range(len(labels)))
         if draws:

@@ -16,6 +16,7 @@ from bayesml.posterior.marginal_effects import slope_ends
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.row_summaries import summarise_rows
 from bayesml.records.fits import Fit
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -131,7 +132,8 @@ def interaction_rows(fit: Fit, variable: str, moderator: str, new_data: object) 
     Raises
     ------
     FitError
-        A column is not a predictor, `variable` holds labels, or the two are one.
+        A column is not a predictor or has category-specific effects, `variable` holds labels, or
+        the two are one.
     """
     chosen = {item.name: "population" for item in fit.facts.groupings}
     rows = effect_rows(fit, new_data, chosen, "linear", 0)
@@ -146,6 +148,14 @@ def interaction_rows(fit: Fit, variable: str, moderator: str, new_data: object) 
             f"variable and moderator are both {quoted(variable)}. For the slope at several values "
             f"use bml.slopes(fit, {variable!r}, at={{{variable!r}: [...]}})."
         )
+    specific = rows.stored.parts.get(CATEGORY_SPECIFIC)
+    columns = () if specific is None else [coding.column for coding in specific.codings]
+    for name in (variable, moderator):
+        if name in columns:
+            raise FitError(
+                f"{quoted(name)} stands in cs(), where every cutpoint has a slope of its own. Use "
+                f"bml.slopes(fit, {variable!r}, at={{{moderator!r}: [...]}}, kind='linear')."
+            )
     return rows
 
 

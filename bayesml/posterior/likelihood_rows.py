@@ -12,6 +12,7 @@ from bayesml.posterior.residual_fits import correlated_residuals
 from bayesml.quantities.log_likelihoods import MixedLikelihood, RowLikelihood, category_bounds
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.quantities.response_means import response_mean
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 from bayesml.specs.families import family_named
 from bayesml.specs.family_records import Family
 from bayesml.specs.residual_correlations import ResidualCorrelation
@@ -183,7 +184,8 @@ class LikelihoodDraws:
     factors : mapping of str to array, shape (draws, terms, terms)
         L with L L' = Sigma, by the grouping's identifier.
     part_betas : mapping of str to array, shape (draws, coefficients)
-        Coefficients of the parameters that have a linear predictor of their own.
+        Coefficients of the parameters that have a linear predictor of their own;
+        category-specific effects have the shape (draws, cutpoints, coefficients).
     """
 
     chains: int
@@ -247,6 +249,10 @@ def row_likelihood(
         lower, upper = category_bounds(outcome, cutpoints)
         parameters |= {"lower": lower, "upper": upper, "cutpoints": cutpoints.T[:, None]}
     for name, part in rows.parts.items():
+        if name == CATEGORY_SPECIFIC:
+            moved = np.einsum("rc,dkc->krd", part.x[chosen], draws.part_betas[name])
+            parameters["cutpoints"] = parameters["cutpoints"] - moved
+            continue
         own = known_predictor(rows, draws, chosen, known, name)
         parameters[name] = response_mean(part.link, own)
     if rows.trials is not None:

@@ -1,16 +1,14 @@
 """The linear predictor of rows, draw by draw, in blocks of rows that fit the processor's cache."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import batched
 from typing import Any
 
 import numpy as np
 
 from bayesml.design.member_terms import slot_loads, slot_terms
+from bayesml.posterior.category_predictors import cutpoints_of_block
 from bayesml.posterior.effect_distributions import (
     correlations_by_kind,
     effects_by_kind,
@@ -28,12 +26,12 @@ from bayesml.quantities.response_means import (
 from bayesml.quantities.student_effects import student_spread
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 
 # Numbers in a block: 1 MB, so that the many passes over a block stay in the cache.
 _BLOCK = 131_072
 # Numbers of drawn effects that are kept for later blocks, 128 MB; beyond it they are drawn again.
 _KEPT = 16_777_216
-_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class PredictorBlock:
         Variance of the effects that are averaged over (strategy "marginal"), None where there are
         none.
     parts : mapping of str to PredictorBlock
-        The same of every parameter that has a linear predictor of its own.
+        The same of every parameter that has a linear predictor of its own; `eta` of
+        category-specific effects has the shape (rows, cutpoints, draws).
     """
 
     rows: slice
@@ -118,7 +117,8 @@ def predictor_blocks(
     ------
     PredictorBlock
     """
-    names = ["", *(rows.parts if parts else ())]
+    # Category-specific effects belong to the main linear predictor.
+    names = ["", *(name for name in rows.parts if parts or name == CATEGORY_SPECIFIC)]
     predictors = {name: _Predictor(fit, rows, seed, name) for name in names}
     size = max(1, _BLOCK // fit.draws_made)
     for start in range(0, len(rows.offset), size):
@@ -141,10 +141,12 @@ class _Predictor:
         self.spreads = [_Spread(fit, p, name) for p in parts if p.strategy == "marginal"]
 
     def of(self, block: slice) -> PredictorBlock:
-        eta = np.zeros((block.stop - block.start, self.draws))
+        # Category-specific effects have an axis of cutpoints before that of draws.
+        each = (self.draws,) if self.beta is None else self.beta.shape[1:]
+        eta = np.zeros((block.stop - block.start, *each))
         if self.beta is not None:
             # Blocks are small: threads of a matrix library would cost more than they save.
-            np.einsum("rc,cd->rd", self.x[block], self.beta, out=eta)
+            np.einsum("rc,c...->r...", self.x[block], self.beta, out=eta)
         if self.offset is not None:
             eta += self.offset[block, None]
         for part in self.effects:
@@ -154,30 +156,6 @@ class _Predictor:
             own = spread.of(block)
             variance = own if variance is None else variance + own
         return PredictorBlock(block, eta, variance)
-
-
-def worked_blocks[T](
-    blocks: Iterable[PredictorBlock], work: Callable[[PredictorBlock], T]
-) -> Iterator[T]:
-    """Yield what `work` makes of each block, in order.
-
-    NumPy leaves Python's lock while it computes, so threads share the work.
-
-    Parameters
-    ----------
-    blocks : iterable of PredictorBlock
-    work : callable
-        Must not change anything but its result.
-
-    Yields
-    ------
-    object
-    """
-    workers = min(_MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        # A few blocks at a time, so that not all of them are in memory.
-        for some in batched(blocks, 2 * workers):
-            yield from pool.map(work, some)
 
 
 class _Effects:
@@ -315,9 +293,8 @@ def mean_of_block(
         return means_by_outcome(fit.spec, block.eta, block.variance, values, outcome)
     link = fit.spec.link
     if fit.facts.categories:
-        return category_probabilities(
-            fit.facts.family, link, block.eta, parameters["cutpoints"], block.variance
-        )
+        cutpoints = cutpoints_of_block(block, parameters["cutpoints"])
+        return category_probabilities(fit.facts.family, link, block.eta, cutpoints, block.variance)
     if block.variance is None:
         mean = response_mean(link, block.eta)
     else:
@@ -390,7 +367,11 @@ def outcome_of_block(
         for name, draws in parameters.items()
     }
     links = {part.parameter: part.link for part in fit.facts.parts}
+    if CATEGORY_SPECIFIC in block.parts:
+        values["cutpoints"] = cutpoints_of_block(block, parameters["cutpoints"])
     for name, part in block.parts.items():
+        if name == CATEGORY_SPECIFIC:
+            continue
         own = part.eta
         if part.variance is not None:
             own = own + np.sqrt(part.variance) * rng.standard_normal(own.shape)

@@ -102,7 +102,8 @@ def contrast(
         What happens to the units; see `predict`.
     kind : {"mean", "linear"}
         Response scale or link scale. Means of ordered outcomes are the probabilities of the
-        categories, a row each.
+        categories, a row each; linear predictors with category-specific effects have one for each
+        cutpoint.
     measure : {"difference", "ratio"}
         Average at a value minus, or divided by, the average at the first.
     prob : float
@@ -116,11 +117,11 @@ def contrast(
     -------
     DataFrame or DataArray
         Columns: those of `at`, that of `by`, `contrast` (``"M - F"``, ``"M / F"``), for ordered
-        outcomes `category`, then `mean`, `median`, `sd`, `lower`, `upper`, and `probability`, the
-        posterior probability of a contrast above 0 (of a ratio above 1). Attributes: `variable`,
-        `measure`, `groups`, `kind`, `scale`, `rows` (their number), `prob`, `interval`, and `seed`
-        where units were drawn. The DataArray has the dims chain, draw, row, and these columns as
-        coordinates of row.
+        outcomes `category` (or `cutpoint`), then `mean`, `median`, `sd`, `lower`, `upper`, and
+        `probability`, the posterior probability of a contrast above 0 (of a ratio above 1).
+        Attributes: `variable`, `measure`, `groups`, `kind`, `scale`, `rows` (their number), `prob`,
+        `interval`, and `seed` where units were drawn. The DataArray has the dims chain, draw, row,
+        and these columns as coordinates of row.
 
     Raises
     ------

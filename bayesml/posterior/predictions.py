@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.category_predictors import linear_of_block, prediction_axis
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
     flat_parameters,
@@ -14,7 +15,6 @@ from bayesml.posterior.linear_predictors import (
     outcome_of_block,
     own_parameters,
     predictor_blocks,
-    worked_blocks,
 )
 from bayesml.posterior.outcome_draws import outcomes_of_block
 from bayesml.posterior.prediction_rows import (
@@ -33,6 +33,7 @@ from bayesml.posterior.residual_forecasts import (
     residuals_of_new_rows,
 )
 from bayesml.posterior.summaries import interval_words
+from bayesml.posterior.threaded_blocks import worked_blocks
 from bayesml.quantities.row_summaries import summarise_rows
 from bayesml.records.fits import Fit
 
@@ -114,7 +115,8 @@ def predict(
         "mean": the expected outcome; with trials the expected successes, with exposure the
         expected count, for ordered outcomes the probability of each category. "outcome": an
         outcome, level-1 variation included ("marginal" puts every row in a unit of its own).
-        "linear": eta, without cutpoints; its average over units is that of "population".
+        "linear": eta, without cutpoints; its average over units is that of "population". With
+        category-specific effects, `cs(x)`, that of each cutpoint.
     prob : float
         Posterior probability of the equal-tailed interval.
     draws : bool
@@ -130,11 +132,12 @@ def predict(
         from 0) and columns `mean`, `median`, `sd`, `lower`, `upper`. Several outcomes
         have a row each, named in the column `outcome`; drawn Gaussian outcomes of one row are
         correlated as their residuals are. Means of ordered outcomes have a row per category, named
-        in the column `category`; drawn ordered outcomes have the columns `mode` with its
+        in the column `category`; linear predictors with category-specific effects one per
+        `cutpoint`; drawn ordered outcomes have the columns `mode` with its
         `probability`, `median`, `lower`, `upper`. Attributes: `groups`,
         `kind`, `scale`, `prob`, `interval`, `seed` where numbers were drawn, and `residuals`,
         the strategy of correlated residuals' units. The DataArray has
-        the dims chain, draw, obs (and category).
+        the dims chain, draw, obs (and category or cutpoint).
 
     Raises
     ------
@@ -214,7 +217,7 @@ def _on_blocks[T](
 
     def make(block: PredictorBlock) -> T:
         if kind == "linear":
-            values = block.eta
+            values = linear_of_block(block)
         elif residuals is not None:
             values = block.eta + residuals.of(block.rows, seed if kind == "outcome" else None)
             if block.variance is not None and kind == "outcome":
@@ -261,12 +264,10 @@ def _table(
     numbers = {
         name: np.concatenate([getattr(part, name) for part in parts]).ravel() for name in _NUMBERS
     }
-    if kind == "mean" and fit.facts.categories:
-        categories = list(fit.facts.categories)
-        labels = pd.Categorical(categories * len(rows.index), categories, ordered=True)
-        return pd.DataFrame(
-            {"category": labels} | numbers, index=rows.index.repeat(len(categories))
-        )
+    axis, entries = prediction_axis(fit, kind)
+    if axis:
+        labels = pd.Categorical(entries * len(rows.index), entries, ordered=True)
+        return pd.DataFrame({axis: labels} | numbers, index=rows.index.repeat(len(entries)))
     names = _outcome_labels(fit, rows)
     first = {} if names is None else {fit.facts.outcome_dim: names}
     return pd.DataFrame(first | numbers, index=rows.index)
@@ -314,8 +315,8 @@ def _array(
 
     posterior = fit.posterior
     chains, number = posterior.sizes["chain"], posterior.sizes["draw"]
-    by_category = kind == "mean" and bool(fit.facts.categories)
-    shape = (len(rows.index), *([len(fit.facts.categories)] if by_category else []))
+    axis, entries = prediction_axis(fit, kind)
+    shape = (len(rows.index), *([len(entries)] if axis else []))
     whole = kind == "outcome" and bool(fit.facts.categories)
     values = np.empty((chains * number, *shape), dtype=np.int64 if whole else float)
 
@@ -330,8 +331,8 @@ def _array(
         "draw": posterior["draw"].values,
         "obs": obs,
     }
-    if by_category:
-        coords["category"] = list(fit.facts.categories)
+    if axis:
+        coords[axis] = entries
     if whole:
         attrs["categories"] = list(fit.facts.categories)
     dims = list(coords)

@@ -5,7 +5,7 @@ from bayesml.records.facts import ModelFacts
 
 
 def require_one_predictor(facts: ModelFacts, wanted_by: str, instead: str) -> None:
-    """Raise where a parameter of the likelihood has a linear predictor of its own.
+    """Raise where a parameter has a linear predictor of its own, or cutpoints have coefficients.
 
     Parameters
     ----------
@@ -19,6 +19,11 @@ def require_one_predictor(facts: ModelFacts, wanted_by: str, instead: str) -> No
     ------
     FitError
     """
+    if facts.specific is not None:
+        raise FitError(
+            f"{wanted_by} takes the same coefficients for all categories, and in this model those "
+            f"of cs() differ between the cutpoints. {instead}"
+        )
     if facts.parts:
         names = " and ".join(part.parameter for part in facts.parts)
         raise FitError(

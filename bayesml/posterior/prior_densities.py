@@ -79,14 +79,17 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
             key = f"nu_{grouping.name}"
             above = _values(fit, f"nu_{grouping.identifier}") - 2
             found[key] = _density(texts[key].removesuffix(ABOVE_2), "positive", above)
+    shift = shift[..., None]
     for part in facts.parts:
         found |= _part_densities(fit, part, texts)
+        if part.category_specific:
+            shift = shift + _values(fit, "beta_cs") @ np.array(part.coefficient_means)
     for parameter in fit.spec.scalar_parameters:
         values = _values(fit, parameter.name)
         if parameter.name == "cutpoints":
-            values = values - shift[..., None]
+            values = values - shift
         density = _density(texts[parameter.name], parameter.support, values)
-        found[parameter.name] = density.reshape(*shift.shape, -1).sum(axis=-1)
+        found[parameter.name] = density.reshape(*density.shape[:2], -1).sum(axis=-1)
     return found
 
 
@@ -106,10 +109,12 @@ def _part_densities(fit: Fit, part: PartFacts, texts: Mapping[str, str]) -> dict
     if slopes:
         found[name] = np.sum(
             [
-                _density(texts[f"{name}[{part.coefficients[number]}]"], "real", beta[..., number])
+                _density(
+                    texts[f"{name}[{part.coefficients[number]}]"], "real", beta[..., number]
+                ).reshape(*beta.shape[:2], -1)
                 for number in slopes
             ],
-            axis=0,
+            axis=(0, -1),
         )
     return found
 

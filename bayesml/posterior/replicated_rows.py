@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from bayesml.design.member_terms import slot_terms
 from bayesml.errors import FitError, quoted
@@ -45,7 +44,8 @@ class ChosenDraws:
     roots : mapping of str to array, shape (draws, terms, terms)
         S with S S' = Sigma, by the grouping's identifier.
     part_betas : mapping of str to array, shape (draws, coefficients)
-        Coefficients of the parameters that have a linear predictor of their own.
+        Coefficients of the parameters that have a linear predictor of their own;
+        category-specific effects have the shape (draws, cutpoints, coefficients).
     """
 
     beta: np.ndarray
@@ -275,6 +275,9 @@ def row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.nda
     found = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
     for part in checked.fit.facts.parts:
         own = predictors_of(checked, draws, predictor=part.parameter)
+        if part.category_specific:
+            found["cutpoints"] = found["cutpoints"] - own.swapaxes(1, 2)
+            continue
         found[part.parameter] = response_mean(part.link, own)
     return found
 
@@ -328,7 +331,7 @@ def outcome_moments(
     family, link = spec.family_record, spec.link_record
     if family.response == "ordered":
         mean, square = np.zeros_like(eta), np.zeros_like(eta)
-        cutpoints = draws.parameters["cutpoints"].T[:, :, None]
+        cutpoints = np.moveaxis(row_parameters(checked, draws)["cutpoints"], -1, 0)
         assert family.category_shares is not None
         with np.errstate(over="ignore", under="ignore"):
             shares = family.category_shares(link.name, eta, cutpoints)
@@ -365,14 +368,3 @@ def _residuals(checked: CheckedRows, draws: ChosenDraws) -> CorrelatedResiduals 
         np.asarray(rows["place_residual"].values, dtype=float),
         draws.parameters,
     )
-
-
-def members_of(grouping: UnitRows) -> sparse.csr_array:
-    """Return the weight of every row in every unit, shape (units, rows)."""
-    rows = len(grouping.index)
-    slots = grouping.index.size // rows
-    weights = np.ones(rows) if grouping.weights is None else grouping.weights.ravel()
-    used = weights > 0
-    place = np.repeat(np.arange(rows), slots)[used]
-    entries = (weights[used], (grouping.index.ravel()[used], place))
-    return sparse.csr_array(entries, shape=(grouping.facts.units, rows))

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.fitted_rows import UnitRows
 from bayesml.posterior.replicated_rows import (
     DRAWS,
     NEW,
@@ -14,7 +15,6 @@ from bayesml.posterior.replicated_rows import (
     CheckedRows,
     checked_rows,
     checked_seed,
-    members_of,
     one_row_a_unit,
     replications,
 )
@@ -165,3 +165,14 @@ class UnitMembers:
         size = np.maximum(np.abs(columns).max(axis=0), 1e-300)
         varied = bool((np.ptp(means, axis=1) > 1e-9 * size).any())
         return cls(facts, members, np.diff(members.indptr), one_row_a_unit(rows), varied)
+
+
+def members_of(grouping: UnitRows) -> sparse.csr_array:
+    """Return the weight of every row in every unit, shape (units, rows)."""
+    rows = len(grouping.index)
+    slots = grouping.index.size // rows
+    weights = np.ones(rows) if grouping.weights is None else grouping.weights.ravel()
+    used = weights > 0
+    place = np.repeat(np.arange(rows), slots)[used]
+    entries = (weights[used], (grouping.index.ravel()[used], place))
+    return sparse.csr_array(entries, shape=(grouping.facts.units, rows))

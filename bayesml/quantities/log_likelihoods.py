@@ -29,7 +29,7 @@ class RowLikelihood:
     parameters : mapping of str to array
         Arrays that broadcast against (rows, draws): ``sigma``; ``trials``; ``lower`` and ``upper``
         of ordered outcomes, as `category_bounds` gives them, and their ``cutpoints``, shape
-        (cutpoints, 1, draws).
+        (cutpoints, 1, draws), or (cutpoints, rows, draws) where they differ between rows.
     """
 
     family: str
@@ -67,8 +67,9 @@ class RowLikelihood:
 
     def rows(self, chosen: np.ndarray) -> "RowLikelihood":
         """Return the log-likelihood of some of the rows."""
+        # Rows stand on the second-last axis, with one entry where all of them have the same.
         parameters = {
-            name: value[chosen] if np.ndim(value) == 2 and len(value) > 1 else value
+            name: value[..., chosen, :] if np.ndim(value) > 1 and value.shape[-2] > 1 else value
             for name, value in self.parameters.items()
         }
         return RowLikelihood(self.family, self.link, self.outcome[chosen], parameters)

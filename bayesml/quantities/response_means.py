@@ -147,7 +147,8 @@ def category_probabilities(
         F is its inverse.
     eta : array, shape (rows, draws)
         Linear predictor, without cutpoints.
-    cutpoints : array, shape (draws, categories - 1)
+    cutpoints : array, shape (draws, categories - 1) or (rows, draws, categories - 1)
+        The latter where they differ between rows; not of cumulative models.
     variance : array, shape (rows, draws) or (1, draws), optional
         Variance of normal effects to integrate over.
 
@@ -170,9 +171,9 @@ def category_probabilities(
     if record.ordered_cutpoints:
         return _cumulative_probabilities(link, eta, cutpoints, variance)
     assert record.category_shares is not None
-    bounds = cutpoints.T
-    found = np.empty((len(eta), len(bounds) + 1, eta.shape[1]))
+    found = np.empty((len(eta), cutpoints.shape[-1] + 1, eta.shape[1]))
     for row, centre in enumerate(eta):
+        bounds = (cutpoints if cutpoints.ndim == 2 else cutpoints[row]).T
         with np.errstate(over="ignore", under="ignore"):
             if variance is None:
                 found[row] = record.category_shares(link, centre, bounds)

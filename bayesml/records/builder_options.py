@@ -13,7 +13,8 @@ from bayesml.design.columns import plain_frame
 from bayesml.errors import BayesmlWarning, FormulaError, SpecError, did_you_mean, quoted
 from bayesml.records.argument_checks import plain_value, require_flag, require_names
 from bayesml.records.modelling import Model, make_model
-from bayesml.specs.formulas import FormulaParts, parse_formula
+from bayesml.specs.formula_parts import FormulaParts
+from bayesml.specs.formulas import parse_formula
 from bayesml.specs.groupings import Effects, Grouping, Parametrisation
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.outcome_terms import outcomes_of

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 from bayesml.specs.resolved import labels_by_kind
 
 
@@ -93,12 +94,12 @@ class GroupingFacts:
 
 @dataclass(frozen=True)
 class PartFacts:
-    """The linear predictor of a parameter of the likelihood, as a fit knows it.
+    """The linear predictor of a parameter, or category-specific effects, as a fit knows it.
 
     Parameters
     ----------
     parameter, link : str
-        Such as ``"sigma"``, on the scale of ``"log"``.
+        Such as ``"sigma"``, on the scale of ``"log"``; ``"cs"`` of category-specific effects.
     coefficients : tuple of str
         Labels of its fixed part.
     coefficient_means : tuple of float
@@ -109,6 +110,11 @@ class PartFacts:
     link: str
     coefficients: tuple[str, ...]
     coefficient_means: tuple[float, ...]
+
+    @property
+    def category_specific(self) -> bool:
+        """Whether every cutpoint has coefficients of its own."""
+        return self.parameter == CATEGORY_SPECIFIC
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,8 @@ class ModelFacts:
     stacked : bool
         Whether a row of the table was made a row for each outcome.
     parts : tuple of PartFacts
-        Parameters of the likelihood with a linear predictor of their own.
+        Parameters of the likelihood with a linear predictor of their own, and category-specific
+        effects.
     """
 
     formula: str
@@ -201,6 +208,11 @@ class ModelFacts:
         entries["groupings"] = tuple(GroupingFacts(**item) for item in entries["groupings"])
         entries["parts"] = tuple(PartFacts(**item) for item in entries.get("parts", ()))
         return cls(**entries)
+
+    @property
+    def specific(self) -> PartFacts | None:
+        """The category-specific effects, None where there are none."""
+        return next((part for part in self.parts if part.category_specific), None)
 
     @property
     def main_groupings(self) -> tuple[GroupingFacts, ...]:

@@ -207,7 +207,8 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
         for name in model.resolved.outcome_parameter_priors:
             dims[name] = (model.resolved.parameter_dim(name),)
     for part in model.resolved.parts:
-        dims[f"beta_{part.parameter}"] = (f"coef_{part.parameter}",)
+        by_cutpoint = ("cutpoint",) if part.category_specific else ()
+        dims[f"beta_{part.parameter}"] = (*by_cutpoint, f"coef_{part.parameter}")
     return {name: dims.get(name, ()) for name in model.resolved.posterior_names}
 
 

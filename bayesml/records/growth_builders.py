@@ -1,6 +1,7 @@
 """The builder of growth models: occasions in units that are measured repeatedly."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 from bayesml.design.columns import plain_frame
@@ -81,10 +82,9 @@ def longitudinal(
     name = name_text(time)
     curve = [name, *(f"I({name} ** {degree})" for degree in range(2, growth + 1))][:growth]
     parts = parts_without_bars(formula)
-    present = set(summand_texts(parts.fixed))
+    present = {text for terms in (parts.fixed, parts.specific) for text in summand_texts(terms)}
     added = [term for term in curve if term not in present]
     fixed = " + ".join([parts.fixed, *added])
-    offsets = "".join(f" + offset({text})" for text in parts.offsets)
     extra = varying_terms(slopes, frame)[0].removeprefix("1").removeprefix(" + ")
     varying = " + ".join(["1", *curve, *([extra] if extra and extra not in curve else [])])
     groupings = [Grouping(unit, columns=(unit,), terms=(varying,))]
@@ -99,5 +99,5 @@ def longitudinal(
                 )
             groupings = []
     notes = repeated_occasion_notes(frame, unit, time)
-    whole = f"{parts.response} ~ {fixed}{offsets}"
+    whole = replace(parts, fixed=fixed).text
     return build_model("longitudinal", frame, whole, groupings, options, notes)

@@ -1,7 +1,7 @@
 """Draws from the priors and outcomes from the model, with NumPy and SciPy: nothing is compiled."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from bayesml.quantities.mixed_outcomes import joined_outcomes, parameters_by_out
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.quantities.student_effects import student_spread
 from bayesml.records.modelling import Model
-from bayesml.specs.distributions import Prior
+from bayesml.records.prior_columns import correlation_factors, one_prior, prior_columns
 from bayesml.specs.links import LINKS
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
 
@@ -120,41 +120,47 @@ def parameter_draws(
         ``intercept`` (at the mean of the predictors), ``slopes``, ``sd_<grouping>``, the Cholesky
         factor ``chol_<grouping>`` of the correlations where there are any, and the likelihood's
         parameters; cutpoints at the mean of the predictors, in order where they must be. Of a
-        parameter with a linear predictor: ``intercept_<parameter>`` and ``slopes_<parameter>``.
+        parameter with a linear predictor: ``intercept_<parameter>`` and ``slopes_<parameter>``;
+        category-specific effects, ``slopes_cs``, have the shape (draws, cutpoints, terms).
     """
     found: dict[str, np.ndarray] = {}
     if resolved.intercept_prior is not None:
-        found["intercept"] = _draw(resolved.intercept_prior, rng, draws)
+        found["intercept"] = one_prior(resolved.intercept_prior, rng, draws)
     if resolved.intercept_priors:
-        found["intercept"] = _columns(resolved.intercept_priors, rng, draws)
-    found["slopes"] = _columns(resolved.slope_priors, rng, draws)
+        found["intercept"] = prior_columns(resolved.intercept_priors, rng, draws)
+    found["slopes"] = prior_columns(resolved.slope_priors, rng, draws)
     for grouping in resolved.groupings:
         name = grouping.identifier
-        sd = _columns(grouping.sd_priors, rng, draws)
+        sd = prior_columns(grouping.sd_priors, rng, draws)
         found[f"sd_{name}"] = np.minimum(sd, _LARGEST)
         kinds = len(grouping.kinds)
         if kinds:
             found[f"sd_{name}"] = found[f"sd_{name}"].reshape(draws, kinds, -1)
         if grouping.correlated and kinds:
-            factors = [_correlation_factor(grouping, rng, draws) for _ in range(kinds)]
+            factors = [correlation_factors(grouping, rng, draws) for _ in range(kinds)]
             found[f"chol_{name}"] = np.stack(factors, axis=1)
         elif grouping.correlated:
-            found[f"chol_{name}"] = _correlation_factor(grouping, rng, draws)
+            found[f"chol_{name}"] = correlation_factors(grouping, rng, draws)
         if grouping.nu_prior is not None:
-            found[f"nu_{name}"] = 2 + _draw(grouping.nu_prior, rng, draws)
+            found[f"nu_{name}"] = 2 + one_prior(grouping.nu_prior, rng, draws)
     for part in resolved.parts:
         if part.intercept_prior is not None:
-            found[f"intercept_{part.parameter}"] = _draw(part.intercept_prior, rng, draws)
-        found[f"slopes_{part.parameter}"] = _columns(part.slope_priors, rng, draws)
+            found[f"intercept_{part.parameter}"] = one_prior(part.intercept_prior, rng, draws)
+        name = f"slopes_{part.parameter}"
+        if part.category_specific:
+            each = [prior_columns(part.slope_priors, rng, draws) for _ in resolved.categories[1:]]
+            found[name] = np.stack(each, axis=1)
+        else:
+            found[name] = prior_columns(part.slope_priors, rng, draws)
     for name, prior in resolved.parameter_priors.items():
         if name == "cutpoints":
             # Ordered variables with one prior are the order statistics of independent draws.
-            free = _columns([prior] * (len(resolved.categories) - 1), rng, draws)
+            free = prior_columns([prior] * (len(resolved.categories) - 1), rng, draws)
             found[name] = np.sort(free, axis=1) if resolved.family.ordered_cutpoints else free
         else:
-            found[name] = np.minimum(_draw(prior, rng, draws), _LARGEST)
+            found[name] = np.minimum(one_prior(prior, rng, draws), _LARGEST)
     for name, priors in resolved.outcome_parameter_priors.items():
-        found[name] = np.minimum(_columns(priors, rng, draws), _LARGEST)
+        found[name] = np.minimum(prior_columns(priors, rng, draws), _LARGEST)
     if resolved.residual is not None:
         found |= _residual_draws(resolved.residual, rng, draws)
     return found
@@ -167,38 +173,13 @@ def _residual_draws(
     found: dict[str, np.ndarray] = {}
     name = residual.record.parameter
     if residual.sigma_priors:
-        found["sigma"] = np.minimum(_columns(residual.sigma_priors, rng, draws), _LARGEST)
+        found["sigma"] = np.minimum(prior_columns(residual.sigma_priors, rng, draws), _LARGEST)
     if residual.record.bounds is None:
         factor = draw_lkj(rng, residual.prior.values[0], len(residual.occasions), draws)
         found[name] = factor @ factor.swapaxes(1, 2)
     else:
-        found[name] = _draw(residual.prior, rng, draws) ** (1 / residual.median_gap)
+        found[name] = one_prior(residual.prior, rng, draws) ** (1 / residual.median_gap)
     return found
-
-
-def _draw(prior: Prior, rng: np.random.Generator, draws: int) -> np.ndarray:
-    with np.errstate(over="ignore", divide="ignore"):
-        return np.asarray(prior.frozen.rvs(size=draws, random_state=rng), dtype=float)
-
-
-def _columns(priors: Sequence[Prior], rng: np.random.Generator, draws: int) -> np.ndarray:
-    if not priors:
-        return np.empty((draws, 0))
-    return np.column_stack([_draw(prior, rng, draws) for prior in priors])
-
-
-def _correlation_factor(
-    grouping: ResolvedGrouping, rng: np.random.Generator, draws: int
-) -> np.ndarray:
-    """Return Cholesky factors of block-diagonal correlation matrices."""
-    terms = len(grouping.terms)
-    factor = np.zeros((draws, terms, terms))
-    start = 0
-    for size in grouping.blocks:
-        block = slice(start, start + size)
-        factor[:, block, block] = draw_lkj(rng, grouping.eta, size, draws)
-        start += size
-    return factor
 
 
 def _on_users_scale(model: Model, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -217,6 +198,8 @@ def _on_users_scale(model: Model, parameters: Mapping[str, np.ndarray]) -> dict[
         reported["beta"] = slopes
     if "cutpoints" in parameters:
         reported["cutpoints"] = parameters["cutpoints"] + shift[:, None]
+        if resolved.specific is not None:
+            reported["cutpoints"] += parameters["slopes_cs"] @ model.data["x_cs_mean"]
     for part in resolved.parts:
         slopes = parameters[f"slopes_{part.parameter}"]
         beta = slopes
@@ -351,6 +334,10 @@ def _outcomes(
         own = model.design.outcomes.number
         values = {name: value[:, 0][:, own] for name, value in values.items()}
     for part in model.resolved.parts:
+        if part.category_specific:
+            moved = parameters["slopes_cs"][block] @ model.data["x_cs_centred"].T
+            values["cutpoints"] = values["cutpoints"] - moved.swapaxes(1, 2)
+            continue
         own = _linear_predictor(model, parameters, reported, block, part.parameter)
         with np.errstate(over="ignore"):
             values[part.parameter] = np.minimum(LINKS[part.link].inverse(own), _LARGEST)

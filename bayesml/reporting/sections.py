@@ -227,6 +227,18 @@ def coefficients_section(fit: Fit, prob: float) -> Section:
                 estimate_table(frame, prob, FULL),
             )
         )
+    for part in facts.parts:
+        if part.coefficients:
+            what = f"coefficients of {part.parameter} (on the {part.link} scale)"
+            if part.category_specific:
+                what = "category-specific coefficients, one for each cutpoint"
+            frame = summary(fit, prob, [f"beta_{part.parameter}"])
+            tables.append(
+                CaptionedTable(
+                    f"Posterior of the {what}, with the {interval}",
+                    estimate_table(frame, prob, FULL),
+                )
+            )
     if "cutpoints" in fit.posterior:
         tables.append(
             CaptionedTable(

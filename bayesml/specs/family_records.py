@@ -86,6 +86,9 @@ class Family:
         Whether it has an intercept; ordered outcomes have cutpoints instead.
     functions : mapping
         Code that the likelihood calls, a text per link, placed above `build` in the source.
+    functions_by_row : mapping
+        The same where cutpoints differ between rows, as category-specific effects make them; empty
+        where they may not.
     scaled : bool
         Whether default priors scale with the SD of the outcome on the link scale, as the outcome
         is normal there, or nearly so.
@@ -132,6 +135,7 @@ class Family:
     parameters: tuple[Parameter, ...] = ()
     intercept: bool = True
     functions: Mapping[str, str] = field(default_factory=dict)
+    functions_by_row: Mapping[str, str] = field(default_factory=dict)
     scaled: bool = False
     level1: str = ""
     latent: bool = False

@@ -1,10 +1,12 @@
 """From an lme4-style formula to its parts: the outcome, the fixed part and the groupings."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bayesml.errors import FormulaError, quoted
+from bayesml.specs.category_effects import specific_terms
 from bayesml.specs.duration_calls import read_durations
+from bayesml.specs.formula_parts import FormulaParts
 from bayesml.specs.grouping_calls import read_gr
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.member_terms import check_member_call
@@ -23,39 +25,6 @@ from bayesml.specs.syntax import (
     children,
     column_names,
 )
-
-
-@dataclass(frozen=True)
-class FormulaParts:
-    """The parts of a formula.
-
-    Parameters
-    ----------
-    response : str
-        Text of the outcome: a column, an expression of columns, ``cbind(successes, failures)`` or
-        ``surv(time, status)``.
-    fixed : str
-        Text of the fixed part, without bars and offsets.
-    offsets : tuple of str
-        Texts inside ``offset(...)``.
-    groupings : tuple of Grouping
-        The groupings of the bars, bars of one grouping joined.
-    """
-
-    response: str
-    fixed: str
-    offsets: tuple[str, ...]
-    groupings: tuple[Grouping, ...]
-
-    @property
-    def text(self) -> str:
-        """The formula without its bars, in one canonical spelling."""
-        return " ".join([self.response, "~", self.right_hand_side])
-
-    @property
-    def right_hand_side(self) -> str:
-        """The fixed part with its offsets."""
-        return " + ".join([self.fixed, *(f"offset({text})" for text in self.offsets)])
 
 
 def _summands(node: Node, sign: str = "+") -> Iterator[tuple[str, Node]]:
@@ -136,10 +105,10 @@ def check_terms(node: Node, formula: str, members: bool = False) -> None:
             )
         case Call("mmc", _, _):
             check_member_call(node, formula, members)
-        case Bar() | Call("offset", _, _):
+        case Bar() | Call("offset" | "cs", _, _):
             raise FormulaError(
-                f"In {quoted(formula)} {unparse(node)} is part of another term. Add it as a term "
-                "of its own: y ~ x + (1 | g) + offset(z)."
+                f"In {quoted(formula)} {unparse(node)} is part of another term or of a bar. Add it "
+                "as a term of its own: y ~ x + cs(w) + (1 | g) + offset(z)."
             )
         case Call():
             _check_arguments(node, node, formula)
@@ -149,7 +118,8 @@ def _check_arguments(node: Node, call: Call, formula: str) -> None:
     for child in children(node):
         if isinstance(child, Bar) or (
             isinstance(child, Call)
-            and child.function in {"offset", "cbind", "surv", "mm", "mmc", "gr", "mvbind", "C"}
+            and child.function
+            in {"offset", "cbind", "surv", "mm", "mmc", "gr", "mvbind", "C", "cs"}
         ):
             raise FormulaError(
                 f"In {quoted(formula)} {unparse(child)} stands inside {unparse(call)}. Only "
@@ -182,6 +152,7 @@ def parse_formula(formula: str) -> FormulaParts:
         ``(1 | mm(g1, g2, weights=cbind(w1, w2), absent=0, name="g"))``, members' own values
         ``(mmc(x1, x2) | mm(g1, g2))``, kinds of units with SDs of their own and Student-t effects
         ``(1 | gr(school, by=sector, dist="student"))``.
+        ``cs(x + z)`` gives predictors of an ordered outcome a coefficient for each cutpoint.
 
     Returns
     -------
@@ -204,6 +175,7 @@ def parse_formula(formula: str) -> FormulaParts:
         )
     _check_response(tree.left, formula)
     fixed: list[tuple[str, Node]] = []
+    specific: list[tuple[str, Node]] = []
     offsets: list[str] = []
     bars: list[Bar] = []
     for sign, node in _summands(tree.right):
@@ -220,6 +192,9 @@ def parse_formula(formula: str) -> FormulaParts:
                     "+ offset(log(x))."
                 )
             offsets.append(unparse(node.arguments[0], expression=True))
+        elif isinstance(node, Call) and node.function == "cs":
+            specific.append(("+", specific_terms(node, sign, formula)))
+            check_terms(specific[-1][1], formula)
         else:
             check_terms(node, formula)
             fixed.append((sign, node))
@@ -227,7 +202,8 @@ def parse_formula(formula: str) -> FormulaParts:
     if fixed_text == "-1":
         fixed_text = "0"
     groupings = _joined([item for bar in bars for item in _bar_groupings(bar, formula)], formula)
-    return FormulaParts(unparse(tree.left, expression=True), fixed_text, tuple(offsets), groupings)
+    outcome = unparse(tree.left, expression=True)
+    return FormulaParts(outcome, fixed_text, tuple(offsets), groupings, _sum_text(specific))
 
 
 def _check_response(node: Node, formula: str) -> None:
@@ -352,13 +328,15 @@ def split_terms(grouping: Grouping) -> Grouping:
 
 
 def summand_texts(text: str) -> list[str]:
-    """Return the terms that a right-hand side adds, each in canonical spelling.
+    """Return the terms that a right-hand side adds, each in canonical spelling; of "" none.
 
     Examples
     --------
     >>> summand_texts("1 + x*z + I(x^2)")
     ['1', 'x * z', 'I(x ** 2)']
     """
+    if not text:
+        return []
     return [unparse(node) for sign, node in _summands(parse(text)) if sign == "+"]
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bayesml.errors import FitError, SpecError, listed, quoted
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC, check_category_specific
 from bayesml.specs.duration_calls import DurationCall, read_durations
 from bayesml.specs.families import FAMILIES, family_named
 from bayesml.specs.family_records import Family, Parameter
-from bayesml.specs.formulas import FormulaParts, parse_formula, terms_by
+from bayesml.specs.formula_parts import FormulaParts
+from bayesml.specs.formulas import parse_formula, terms_by
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
 from bayesml.specs.member_terms import check_member_terms
@@ -149,6 +151,8 @@ class ModelSpec:
             self._check_family(self.family_record)
         if isinstance(self.trials, int) and (self.trials < 1 or self.trials is True):
             raise SpecError(f"trials is {self.trials}. Give a positive number or a column.")
+        for item in self.outcome_families if self.parts.specific else ():
+            check_category_specific(item.record)
         check_outcomes(self)
         object.__setattr__(self, "distributional", self._canonical_parts())
         # Said here, so that no contradiction waits until the groupings are used.
@@ -288,8 +292,14 @@ class ModelSpec:
 
     @cached_property
     def part_formulas(self) -> Mapping[str, FormulaParts]:
-        """The parsed formulas of the parameters that have one, by parameter."""
-        return {name: part_formula(name, text) for name, text in self.distributional}
+        """The parsed formulas of the parameters that have one, by parameter.
+
+        Category-specific effects, `cs(...)`, are one more part, of the cutpoints.
+        """
+        found = {name: part_formula(name, text) for name, text in self.distributional}
+        if self.parts.specific:
+            found[CATEGORY_SPECIFIC] = part_formula(CATEGORY_SPECIFIC, self.parts.specific)
+        return found
 
     @cached_property
     def every_grouping(self) -> tuple[Grouping, ...]:

@@ -62,6 +62,17 @@ RESERVED = frozenset(
     ]
 )
 
+# What category-specific effects add to a source.
+SPECIFIC_NAMES = frozenset(
+    [
+        "row_cutpoints",
+        "slopes_cs",
+        *(f"{prefix}cs" for prefix in _PART_PREFIXES),
+        *(f"x_cs_{kind}" for kind in ("centred", "mean")),
+        *(f"slopes_cs_{number}" for number in _PRIOR_NUMBERS),
+    ]
+)
+
 # What a grouping `g` adds: dims g, g_term, g_term_bis, and names with these prefixes.
 _DIM_SUFFIXES = ("", "_term", "_term_bis", "_slot", "_rest", "_by")
 _PREFIXES = (

@@ -159,6 +159,14 @@ def adjacent_category_logit(value, eta, cutpoints):
     return (value * eta - sums[value] - pt.logsumexp(scores, axis=1)).sum()
 '''
 
+_ADJACENT_CATEGORY_BY_ROW = '''
+def adjacent_category_logit(value, eta, cutpoints):
+    """Log probability of the categories: log odds of k + 1 against k are eta - cutpoints[:, k]."""
+    steps = eta[:, None] - cutpoints
+    scores = pt.concatenate([pt.zeros_like(steps[:, :1]), pt.cumsum(steps, axis=1)], axis=1)
+    return (scores[pt.arange(value.size), value] - pt.logsumexp(scores, axis=1)).sum()
+'''
+
 # Logs of the probabilities to stay in a category, and to go on beyond it.
 _STEPS = {
     "logit": "-pt.softplus(-gap), -pt.softplus(gap)",
@@ -174,7 +182,7 @@ def continuation_ratio_{link}(value, eta, cutpoints):
     """Log probability of the categories: each cutpoint is where some stay and others go on."""
     gap = cutpoints - eta[:, None]
     stay, go_on = {_STEPS[link]}
-    place, reached = pt.arange(cutpoints.size), value[:, None]
+    place, reached = pt.arange(cutpoints.shape[-1]), value[:, None]
     passed = pt.switch(pt.lt(place, reached), go_on, 0.0)
     return (passed + pt.switch(pt.eq(place, reached), stay, 0.0)).sum()
 '''
@@ -183,8 +191,10 @@ def continuation_ratio_{link}(value, eta, cutpoints):
 def _likelihood(function: str) -> str:
     # The signature takes all rows at once: else PyMC repeats the cutpoints for every row.
     return (
-        f"pm.CustomDist(NAME, eta, cutpoints, logp={function}_{{{{ link }}}}, "
-        'signature="(n),(k)->(n)", dtype="int64", observed=d["y"], dims="obs")'
+        "pm.CustomDist(NAME, eta, {% if by_row %}row_{% endif %}cutpoints, "
+        f"logp={function}_{{{{ link }}}}, "
+        'signature="(n),({% if by_row %}n,{% endif %}k)->(n)", dtype="int64", observed=d["y"], '
+        'dims="obs")'
     )
 
 
@@ -226,12 +236,13 @@ ORDERED_FAMILIES = (
         category_shares=_adjacent_shares,
         cutpoints_of=lambda link, shares: np.log(shares[:-1] / shares[1:]),
         variance=lambda mean, parameters, trials: np.ones_like(mean),
-        example="y = (np.arange(cutpoints.size + 1) * eta[:, None] - np.r_[0, cutpoints.cumsum()]"
-        " + rng.gumbel(size=(obs.size, cutpoints.size + 1))).argmax(axis=1)",
+        example="scores = np.c_[0 * eta, (eta[:, None] - cutpoints).cumsum(axis=1)]\n"
+        "y = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)",
         equation=r"\Pr({outcome} = c \mid {outcome} \in [c,\ c + 1])",
         parameters=(_CUTPOINTS,),
         intercept=False,
         functions={"logit": _ADJACENT_CATEGORY},
+        functions_by_row={"logit": _ADJACENT_CATEGORY_BY_ROW},
         aliases=("acat", "adjacent"),
     ),
     Family(
@@ -252,6 +263,7 @@ ORDERED_FAMILIES = (
         parameters=(_CUTPOINTS,),
         intercept=False,
         functions={link: _continuation_ratio(link) for link in _STEPS},
+        functions_by_row={link: _continuation_ratio(link) for link in _STEPS},
         # With cloglog brms has two: this is its sratio. With logit and probit they are the same.
         aliases=("sratio", "cratio", "sequential"),
     ),

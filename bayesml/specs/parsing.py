@@ -25,7 +25,7 @@ from bayesml.specs.syntax import (
 
 # What a formula may call. The design matrix builder gives each of them its meaning.
 FUNCTIONS = (
-    *("C", "I", "abs", "bs", "cbind", "center", "cos", "cr", "exp", "gr", "log", "log10"),
+    *("C", "I", "abs", "bs", "cbind", "center", "cos", "cr", "cs", "exp", "gr", "log", "log10"),
     *("log1p", "log2", "mm", "mmc", "mvbind", "offset", "pmax", "pmin", "poly", "scale", "sin"),
     *("sqrt", "surv", "tan"),
 )

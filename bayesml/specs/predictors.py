@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bayesml.errors import SpecError, did_you_mean, quoted
 from bayesml.specs.family_records import Family, Parameter
-from bayesml.specs.formulas import FormulaParts, parse_formula, split_terms
+from bayesml.specs.formula_parts import FormulaParts
+from bayesml.specs.formulas import parse_formula, split_terms
 from bayesml.specs.grouping_calls import group_text
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.parsing import name_text, quoted_text
@@ -78,6 +79,11 @@ def part_formula(parameter: str, text: object) -> FormulaParts:
             f"right-hand side, such as distributional={{{parameter!r}: '~ x'}}."
         )
     parts = parse_formula(f"{parameter} ~ {text.strip().removeprefix('~')}")
+    if parts.specific:
+        raise SpecError(
+            f"The formula of {quoted(parameter)} has cs(), which only the formula of an ordered "
+            "outcome may have. Take it out."
+        )
     if parts.offsets:
         raise SpecError(
             f"The formula of {quoted(parameter)} has an offset, which only the main formula may "

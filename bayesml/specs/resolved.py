@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Family
 from bayesml.specs.modelspec import ModelSpec
@@ -181,12 +182,13 @@ def part_label(predictor: str, label: str) -> str:
 
 @dataclass(frozen=True)
 class ResolvedPart:
-    """The linear predictor of a parameter of the likelihood.
+    """The linear predictor of a parameter of the likelihood, or category-specific effects.
 
     Parameters
     ----------
     parameter, link : str
-        Such as ``"sigma"``, on the scale of ``"log"``.
+        Such as ``"sigma"``, on the scale of ``"log"``; ``"cs"`` of category-specific effects,
+        which are on the scale of the cutpoints.
     coefficients : tuple of str
         Labels of its fixed part, ``"Intercept"`` first where there is one.
     intercept_prior : Prior or None
@@ -213,8 +215,13 @@ class ResolvedPart:
 
     @property
     def centred_predictors(self) -> bool:
-        """Whether its predictors are centred: with an intercept to take up the shift."""
-        return self.intercept
+        """Whether its predictors are centred: an intercept, or cutpoints, take up the shift."""
+        return self.intercept or self.category_specific
+
+    @property
+    def category_specific(self) -> bool:
+        """Whether every cutpoint has coefficients of its own."""
+        return self.parameter == CATEGORY_SPECIFIC
 
 
 @dataclass(frozen=True)
@@ -289,7 +296,8 @@ class ResolvedSpec:
     outcome_parameter_priors : mapping of str to tuple of Prior
         Priors of the likelihood's further parameters, one per outcome.
     parts : tuple of ResolvedPart
-        Parameters of the likelihood with a linear predictor of their own.
+        Parameters of the likelihood with a linear predictor of their own, and category-specific
+        effects.
     outcome_identifiers : tuple of str
         Names of the outcomes in the source where each has a likelihood of its own; else empty.
     """
@@ -342,6 +350,11 @@ class ResolvedSpec:
         if self.outcomes:
             return self.own_coefficients[int(self.intercept) :]
         return self.coefficients[1:] if self.intercept else self.coefficients
+
+    @property
+    def specific(self) -> ResolvedPart | None:
+        """The category-specific effects, None where there are none."""
+        return next((part for part in self.parts if part.category_specific), None)
 
     @property
     def centred_predictors(self) -> bool:

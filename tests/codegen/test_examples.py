@@ -50,6 +50,11 @@ SPECS = {
     "probit": ModelSpec("y ~ x", (SCHOOL,), family="binomial", link="probit", trials="n"),
     "cloglog": ModelSpec("y ~ x", (SCHOOL,), family="binomial", link="cloglog"),
     "ordered probit": ModelSpec("y ~ x", (SCHOOL,), family="ordinal", link="probit"),
+    "category-specific": ModelSpec("y ~ z + cs(x + w)", (SCHOOL,), family="adjacent_category"),
+    "nothing but category-specific": ModelSpec(
+        "y ~ cs(x + w)", family="continuation_ratio", link="probit",
+        priors=(("beta_cs[w]", "StudentT(3, 0.5, 2)"),),
+    ),
     "two categories": ModelSpec("y ~ x", family="ordinal", categories=('"', "b\n")),
     "odd names": ModelSpec('y ~ `a"b`', (ODD,)),
 }  # fmt: skip
@@ -81,7 +86,8 @@ def test_the_example_is_a_model_of_the_right_shape(name: str) -> None:
     assert used == set(data)
     # Coefficients with different distributions are stacked, and have no dim of their own.
     dims = {dim for dims in built.named_vars_to_dims.values() for dim in dims}
-    assert set(coords) - {"predictor"} == dims - {"predictor"}
+    without = {"predictor", "predictor_cs"}
+    assert set(coords) - without == dims - without
 
 
 def _log_densities(model: Any) -> list[float]:

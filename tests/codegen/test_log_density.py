@@ -113,10 +113,15 @@ def _child(row: Any) -> list[tuple[Any, float]]:
 
 
 def case(
-    structure: str, table: pd.DataFrame, left: str, correlated: bool, options: Mapping[str, Any]
+    structure: str,
+    table: pd.DataFrame,
+    left: str,
+    correlated: bool,
+    options: Mapping[str, Any],
+    right: str = "x + sex",
 ) -> tuple[bml.Model, list[Members]]:
     """Return bayesml's model, and the groupings as the SciPy density needs them."""
-    formula = f"{left} ~ x + sex"
+    formula = f"{left} ~ {right}"
     options = {"correlated": correlated, **options}
     if structure == "two_level":
         made = bml.two_level(table, formula, group="school", slopes=["x"], **options)

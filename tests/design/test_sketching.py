@@ -35,6 +35,7 @@ SPECS = {
     "ordered labels": ModelSpec(
         "y ~ x", (SCHOOL,), family="ordinal", categories=("lo", "mid", "hi")
     ),
+    "category-specific": ModelSpec("y ~ z + cs(x * w)", (SCHOOL,), family="continuation_ratio"),
     "odd names": ModelSpec('`a b` ~ `x"y`', (Grouping("beta", columns=("beta",)),)),
 }
 
