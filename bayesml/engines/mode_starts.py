@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bayesml.design.member_terms import all_slots
 from bayesml.engines.marginal_models import MarginalModel
 
 # A start with correlations beyond +-0.99 lies far from one without any: both are tried.
@@ -53,7 +54,7 @@ def _with_effects_at_the_rows(model: MarginalModel, start: np.ndarray) -> np.nda
     for grouping, blocks in zip(model.linear.groupings, model.linear.blocks, strict=True):
         column = 0
         for size in blocks:
-            terms = grouping.terms[:, column : column + size]
+            terms = all_slots(grouping.terms)[:, column : column + size]
             column += size
             factor = _factor_of_orthogonal_effects(terms) if size > 1 else None
             if factor is not None:

@@ -49,3 +49,15 @@ def test_large_clusters_stay_a_core() -> None:
     grouping = GroupingArrays(100, index, np.full((300, 2), 0.5), terms)
     plan = eliminate(rng.normal(size=(300, 2)), [grouping]).plan
     assert plan.cross_core.shape == (200, 200)
+
+
+def test_a_round_robin_is_sampled() -> None:
+    """Members' own terms pass every step of the engine; coverage is tried elsewhere."""
+    made = model_of(round_robin(8, 4, 1))
+    fit = made.fit(draws=100, tune=200, chains=1, seed=1, progress=False)
+    assert fit.engine == "marginal"
+    sd, effects = fit.posterior["sd_person"], fit.posterior["u_person"]
+    assert effects.dims[2:] == ("person", "person_term")
+    # The 32 effects are about as spread out as their SD, draw by draw, in the mean.
+    ratio = (effects.values**2).mean(axis=(0, 1, 2)) / (sd.values**2).mean(axis=(0, 1))
+    assert ((ratio > 0.6) & (ratio < 1.6)).all()
