@@ -56,12 +56,13 @@ def median_odds_ratio(
     MOR = exp(sqrt(2 s2) Phi^-1(0.75)), the median of the ratio of the higher odds to the lower,
     for two rows with the same covariates in different units of the grouping that share the units
     of all others. s2 = z' Sigma z, so with varying slopes it depends on covariates. For an ordered
-    outcome the odds are those of lying above any cutpoint.
+    outcome the odds are those of lying above any cutpoint, for adjacent categories those of the
+    higher one of two neighbours, for continuation ratios those of going on beyond a category.
 
     Parameters
     ----------
     fit : Fit
-        With the link logit: binomial or ordinal.
+        With the link logit: binomial or ordered categories.
     grouping : str, optional
         Name of a grouping; None is every grouping.
     at : mapping of str to number or str, optional

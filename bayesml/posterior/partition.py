@@ -47,6 +47,12 @@ def vpc(
     not"). Poisson counts are partitioned exactly on their own scale, where the VPC depends on the
     mean. On the response scale crossed groupings also share an ``interaction``.
 
+    Adjacent categories have no share: each category has a utility with an error of its own, to
+    which an effect adds in proportion to the category's number, so that no one latent outcome has
+    a level-1 variance to compare with. Continuation ratios have a latent outcome for each step,
+    not one for the row, and shares of it are not in this version. Both have
+    `variance_components`, and with the link logit `median_odds_ratio`.
+
     Parameters
     ----------
     fit : Fit
@@ -83,7 +89,8 @@ def vpc(
     Goldstein, Browne & Rasbash (2002), doi:10.1207/S15328031US0104_02; for counts Leckie, Browne,
     Goldstein, Merlo & Austin (2020), doi:10.1037/met0000265. On the response scale the limit of
     Goldstein, Browne & Rasbash's simulation is computed by numerical integration
-    (`bayesml.quantities.partition.binary_partition`), so it needs no seed.
+    (`bayesml.quantities.partition.binary_partition`), so it needs no seed. On the latent outcomes
+    of steps see Tutz (1991), Computational Statistics and Data Analysis 11, 275-295.
 
     Examples
     --------

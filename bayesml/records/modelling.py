@@ -94,7 +94,8 @@ class Model:
 
         Columns `parameter`, `prior`, `origin`, and the 89 % prior interval `lower`, `median`,
         `upper` of the parameter (SDs and coefficients on the link scale); rows ``vpc <grouping>``
-        (``median rate ratio <grouping>`` of counts) follow.
+        (``median rate ratio <grouping>`` of counts, ``median odds ratio <grouping>`` of adjacent
+        categories and continuation ratios) follow.
         """
         from bayesml.records.prior_tables import prior_table
 

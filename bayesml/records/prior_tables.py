@@ -20,6 +20,8 @@ from bayesml.specs.resolved import ResolvedSpec
 PROB = 0.89
 DRAWS = 4_000
 SEED = 1
+# What the exponential of an effect multiplies; with other links it is nothing that has a name.
+_RATIOS = {"log": "median rate ratio", "logit": "median odds ratio"}
 
 
 def prior_table(model: Model) -> pd.DataFrame:
@@ -38,7 +40,9 @@ def prior_table(model: Model) -> pd.DataFrame:
         cutpoint is of each one before they are ordered. Rows ``vpc <grouping>`` give the share of
         the variance, on the latent scale for binomial and ordinal outcomes (Goldstein, Browne &
         Rasbash 2002, doi:10.1207/S15328031US0104_02); rows ``median rate ratio <grouping>`` of
-        counts give exp(sqrt(2 s2) * 0.6745) (Larsen & Merlo 2005, doi:10.1093/aje/kwi017). Both
+        log links and ``median odds ratio <grouping>`` of outcomes without a latent scale (the odds
+        of an adjacent category, or of going on beyond one) give exp(sqrt(2 s2) * 0.6745)
+        (Larsen & Merlo 2005, doi:10.1093/aje/kwi017). Both
         hold where every term is at its mean, from 4,000 prior draws with a fixed seed.
 
     Examples
@@ -147,8 +151,13 @@ def _implied_at(
     names = [item.name for item in groupings]
     level1 = level1_variance(model, draws, outcome)
     if level1 is None:
-        ratios = median_ratio(between)
-        yield from ((f"median rate ratio {name}", ratios[:, i]) for i, name in enumerate(names))
+        families = model.spec.outcome_families
+        chosen = families[outcome if outcome is not None and len(families) > 1 else 0]
+        ratio = _RATIOS.get(chosen.link.name)
+        # The median is that of normal effects.
+        if ratio is not None and not any(item.student for item in groupings):
+            ratios = median_ratio(between)
+            yield from ((f"{ratio} {name}", ratios[:, i]) for i, name in enumerate(names))
         return
     # Which grouping contains which matters for correlations only, not for shares.
     none = np.zeros((len(names), len(names)), dtype=bool)
