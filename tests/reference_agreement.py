@@ -65,6 +65,7 @@ _SOCATT = {f"yr{year}": f"year[{year}]" for year in (1984, 1985, 1986)} | {
     f"religion{name}": f"religion[{name}]" for name in ("others", "Protestant", "Roman Catholic")
 }
 _TICKS = {"YEAR96": "YEAR[96]", "YEAR97": "YEAR[97]"}
+_METHODS = ("Modern_reversible_method", "Sterilization", "Traditional_method")
 _WAGE = {"sexfemale": "sex[female]", "parttimeParttime": "parttime[Parttime]"}
 
 
@@ -328,6 +329,32 @@ ENTRIES: Mapping[str, Entry] = {
         {},
         source="brms_posteriors.json",
         fast=True,
+    ),
+    "brms_bang_categorical": Entry(
+        lambda: bml.model(
+            _data("bang"),
+            "use4 ~ urban + hindu + (1 || district)",
+            family="categorical",
+            categories=["Not_using_contraception", *_METHODS],
+            baseline={"urban": "Rural", "hindu": "Hindu"},
+            priors={
+                "beta": "Normal(0, 2.5)",
+                "Intercept": "Normal(0, 5)",
+                "sd": "HalfStudentT(4, 1)",
+            },
+        ),
+        {
+            f"{kind}mu{ours.replace('_', '')}_{theirs}": f"{name}[{ours}:{label}]"
+            for ours in _METHODS
+            for kind, name, theirs, label in (
+                ("b_", "beta", "Intercept", "Intercept"),
+                ("b_", "beta", "urbanUrban", "urban[Urban]"),
+                ("b_", "beta", "hinduMuslim", "hindu[Muslim]"),
+                ("sd_district__", "sd_district", "Intercept", "Intercept"),
+            )
+        },
+        {},
+        source="brms_posteriors.json",
     ),
     "brms_grouseticks_poisson": Entry(
         lambda: _ticks(

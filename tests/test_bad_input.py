@@ -105,6 +105,7 @@ TRIALS = {"family": "binomial", "trials": "items"}
 BINARY = {"family": "binomial"}
 POISSON = {"family": "poisson"}
 ORDINAL = {"family": "ordinal"}
+NOMINAL: dict[str, Any] = {"family": "categorical"}
 
 COLUMNS = [
     (as_is, two("score ~ hours"), TableError, "no column 'hours' (predictor)"),
@@ -235,6 +236,12 @@ OUTCOMES = [
     (having(grade=1), two("grade ~ x", **ORDINAL), TableError, "one category only, 1"),
     (as_is, two("grade + 1 ~ x", **ORDINAL), SpecError, "is an expression. Give a column"),
     (as_is, two("grade ~ 0 + x", **ORDINAL), SpecError, "cutpoints in place of the intercept"),
+    (as_is, two("log(score) ~ x", **NOMINAL), SpecError, "The nominal outcome 'log(score)' is an"),
+    (as_is, two("mood ~ x", categories=["low", "mid", "high", "top"], **NOMINAL), TableError,
+     "has the category 'top', so its coefficients cannot be learnt"),
+    (having(mood="low"), two("mood ~ x", **NOMINAL), TableError, "one category only, 'low'"),
+    (setting("mood", 0, "link"), two("mood ~ x", **NOMINAL), TableError,
+     "is called 'link', which cannot name a linear predictor. Rename it"),
     (as_is, two("log(score) ~ x"), TableError, "The outcome 'log(score)' is not a number"),
     (as_is, two("poly(score, 2) ~ x"), FormulaError, "cannot be computed row by row"),
 ]  # fmt: skip
@@ -242,12 +249,28 @@ OUTCOMES = [
 ARGUMENTS = [
     (as_is, two(family="normal"), SpecError, "Write 'gaussian'"),
     (as_is, two(family="cauchy"), SpecError, "Allowed: gaussian, student, "),
-    (
-        as_is,
-        two(family="nominal"),
-        SpecError,
-        "'nominal', of outcomes with unordered categories, is",
-    ),
+    (as_is, two(family="nominal"), SpecError, "Write 'categorical'"),
+    (as_is, two(**NOMINAL, offset="x"), SpecError, "An offset shifts one linear predictor"),
+    (as_is, two("mood ~ x + offset(x)", **NOMINAL), SpecError, "Leave the offset out"),
+    (as_is, two("mood ~ x", **NOMINAL, exposure="x"), SpecError,
+     "exposure= belongs to the family 'poisson'"),
+    (as_is, two("mood ~ x", **NOMINAL, link="probit"), SpecError,
+     "no link 'probit'. Allowed: logit"),
+    (as_is, two("mood ~ x", **NOMINAL, effects="student"), SpecError,
+     "effects = 'student', which effects on the categories of a nominal outcome do not take"),
+    (as_is, two("mood ~ x", **NOMINAL, by="mood"), SpecError,
+     "by = 'mood', which effects on the categories"),
+    (as_is, two("mood ~ x", **NOMINAL, distributional={"sigma": "~ x"}), SpecError, "sigma"),
+    (as_is, two("mood ~ x", **NOMINAL, residual="ar1(school)"), SpecError,
+     "no residuals that could be correlated"),
+    (as_is, two("mood ~ x", **NOMINAL, priors={"beta[high:x]": "Normal(0, 1)"}), PriorError,
+     "There is no prior 'beta[high:x]'"),
+    (as_is, two("mood ~ x", **NOMINAL, categories=["low", "high"]), TableError,
+     "12 of 36 rows outside the categories: 'mid' in row"),
+    (as_is, two("mood ~ x", **NOMINAL, priors={"Intercept[high]": "Normal(0, 1)"}), PriorError,
+     "There is no prior 'Intercept[high]' in this model"),
+    (as_is, lme("mvbind(score, x) ~ 1 + (1 | school)", **NOMINAL), SpecError,
+     "Every category of the family 'categorical' has coefficients of its own already"),
     (as_is, two(family=3), SpecError, "family is 3 of type int. Give the name of a family"),
     (as_is, two(link="log"), SpecError, "'gaussian' has no link 'log'. Allowed: identity"),
     (as_is, two(prior={}), SpecError, "two_level has no argument 'prior'. Did you mean 'priors'?"),

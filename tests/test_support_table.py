@@ -29,6 +29,7 @@ OUTCOMES: dict[str, Callable[[np.random.Generator], Any]] = {
     "binary": lambda rng: rng.integers(0, 2, ROWS),
     "count": lambda rng: rng.poisson(2.0, ROWS),
     "ordered": lambda rng: np.arange(ROWS) % 4,
+    "nominal": lambda rng: np.array(["bus", "car", "foot"])[rng.integers(0, 3, ROWS)],
 }
 
 
@@ -79,7 +80,7 @@ def what_works(family: str, structure: str, fake_fit: Callable[..., bml.Fit]) ->
     calls: dict[str, Callable[[], pd.DataFrame]] = {
         "predict": lambda: bml.predict(fit, groups="marginal"),
         "loo": lambda: bml.loo(fit).pointwise,
-        "vpc": lambda: bml.vpc(fit, scale="response" if FAMILIES[family].latent else "latent"),
+        "vpc": lambda: bml.vpc(fit, scale=_scale(family)),
     }
     for name, call in calls.items():
         try:
@@ -92,6 +93,12 @@ def what_works(family: str, structure: str, fake_fit: Callable[..., bml.Fit]) ->
     script = templates_folder() / f"{structure}_{family}.py"
     found["template"] = script.is_file() and "def build(data, coords)" in script.read_text()
     return found
+
+
+def _scale(family: str) -> str:
+    """Return the scale of shares that asks for more; unordered categories have the latent one."""
+    ordered = FAMILIES[family].latent and FAMILIES[family].response != "nominal"
+    return "response" if ordered else "latent"
 
 
 def cell(found: dict[str, bool]) -> str:

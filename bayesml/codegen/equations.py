@@ -37,6 +37,7 @@ _MEANS = {
     "binary": "p_{i}",
     "count": r"\lambda_{i}",
     "ordered": "",
+    "nominal": "",
 }
 
 
@@ -82,6 +83,11 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
         last = len(resolved.categories) - 1
         moved = _specific_terms(resolved.specific) if resolved.specific is not None else ""
         return [rf"{below} &= \tau_{{c}} - \eta_{{i}}{moved},\quad c = {_up_to(last)}"]
+    if kind == "nominal":
+        baseline = latex_text(resolved.baseline_category)
+        odds = resolved.family.equation.format(outcome=outcome, baseline=baseline)
+        names = r",\ ".join(latex_text(name) for name in resolved.outcomes)
+        return [rf"{odds} &= \eta_{{c,i}},\quad c \in \{{{names}\}}"]
     which = _which_outcomes(resolved)
     if kind == "binary" and not resolved.trials:
         return [*which, rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
@@ -186,7 +192,24 @@ def _up_to(last: int) -> str:
     return numbers if last < 4 else rf"1, \ldots, {last}"
 
 
+def _category_predictors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[str]:
+    """Return the linear predictor of every category but the baseline."""
+    lines = []
+    for category in resolved.outcomes:
+        name = latex_text(category)
+        terms = [_beta(f"0,{name}")] if resolved.intercept else []
+        terms += [
+            rf"{_beta(f'{number},{name}')}\,{latex_text(label)}_{{i}}"
+            for number, label in enumerate(resolved.slopes, start=1)
+        ]
+        terms += [term for group in groups for term in group.effects(category)]
+        lines += _lines_of_sum(rf"\eta_{{{name},i}}", terms)
+    return lines
+
+
 def _predictor(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[str]:
+    if resolved.nominal:
+        return _category_predictors(resolved, groups)
     left = r"\eta_{i}"
     if not resolved.spec.families and (inside := _MEANS[resolved.family.response]):
         left = _LINKS[resolved.spec.link].format(inside)
@@ -290,7 +313,7 @@ def _symbol(parameter: str) -> str:
 
 
 def _outcome_priors(resolved: ResolvedSpec) -> list[tuple[str, Prior]]:
-    """Return the coefficients of every outcome, and its likelihood's parameters, with priors."""
+    """Return the coefficients of every outcome or category, with priors, and its parameters."""
     found: list[tuple[str, Prior]] = []
     names = [latex_text(name) for name in resolved.outcomes]
     count = len(resolved.slopes)

@@ -2,6 +2,7 @@
 
 import re
 
+from bayesml.codegen.nominal_examples import shared_terms
 from bayesml.specs.resolved import ResolvedSpec
 
 MEMBERSHIP_UNITS = 60
@@ -23,6 +24,12 @@ def predictor_lines(resolved: ResolvedSpec) -> list[str]:
             columns = [_shared_column(resolved, label) for label in part.slopes]
             lines.append(f"x_{part.parameter} = np.column_stack([{', '.join(columns)}])")
     for grouping in resolved.groupings:
+        if resolved.nominal:
+            columns = [_varying(resolved, label) for label in shared_terms(grouping)]
+            if columns:
+                array = f"terms_{grouping.identifier}"
+                lines.append(f"{array} = np.column_stack([{', '.join(columns)}])")
+            continue
         for feed in grouping.feeds:
             if not feed.constant:
                 labels = grouping.terms[feed.start : feed.stop]
@@ -46,7 +53,9 @@ def _time(resolved: ResolvedSpec, label: str) -> str:
     grouping = resolved.groupings[0] if resolved.groupings else None
     if resolved.spec.structure != "longitudinal" or grouping is None or len(grouping.terms) < 2:
         return ""
-    time = grouping.terms[1]
+    time = grouping.terms[1].removeprefix(
+        f"{grouping.predictors[1]}:" if grouping.predictors else ""
+    )
     power = re.fullmatch(rf"I\({re.escape(time)} \*\* (\d)\)", label)
     if power:
         return f"(obs % 6) ** {power[1]}"

@@ -1,9 +1,10 @@
 """Source text of the numbers that an example's priors read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bayesml.codegen.nominal_examples import nominal_defaults
 from bayesml.codegen.numpy_links import NUMPY_FORWARD, outcome_text
 from bayesml.codegen.residual_examples import (
     residual_prior_groups,
@@ -35,6 +36,7 @@ def example_priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         "binary": share_location,
         "count": rate,
         "ordered": "",
+        "nominal": "",
     }[resolved.family.response]
     changed = resolved.spec.prior_texts
     found: Pairs = []
@@ -44,8 +46,14 @@ def example_priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         own = {} if any(key in changed for key in keys) else defaults
         for statement in prior_statements(stem, priors, scalar):
             for name, value in statement.arrays().items():
-                found.append((name, own.get(name) or _numbers(np.asarray(value))))
+                text = _numbers(np.asarray(value))
+                if stem == "slopes" and resolved.nominal:
+                    text += f".reshape({len(resolved.outcomes)}, -1)"
+                found.append((name, own.get(name) or text))
 
+    if resolved.nominal:
+        _nominal_priors(resolved, defaults, add)
+        return any(text in dict(found).values() for text in defaults.values()), found
     if resolved.intercept_prior is not None:
         defaults |= {"intercept_location": location, "intercept_scale": wide}
         add("intercept", [resolved.intercept_prior], True, ["Intercept"])
@@ -85,6 +93,26 @@ def example_priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
         defaults |= own
         add(stem, priors, scalar, keys)
     return any(text in dict(found).values() for text in defaults.values()), found
+
+
+def _nominal_priors(
+    resolved: ResolvedSpec, defaults: dict[str, str], add: Callable[..., None]
+) -> None:
+    """Add the priors of a nominal outcome's coefficients and SDs."""
+    defaults |= nominal_defaults(resolved)
+    if resolved.intercept:
+        keys = ["Intercept", *(f"Intercept[{name}]" for name in resolved.outcomes)]
+        add("intercept", resolved.intercept_priors, False, keys)
+    if resolved.slopes:
+        keys = [
+            "beta",
+            *(f"beta[{name}:{label}]" for name in resolved.outcomes for label in resolved.slopes),
+        ]
+        add("slopes", resolved.slope_priors, False, keys)
+    for grouping in resolved.groupings:
+        key = f"sd_{grouping.name}"
+        keys = ["sd", key, *(f"{key}[{label}]" for label in grouping.terms)]
+        add(f"sd_{grouping.identifier}", grouping.sd_priors, False, keys)
 
 
 def _sd_scale(grouping: ResolvedGrouping, feed: Feed, number: int, s: str) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from math import ceil
 
+from bayesml.codegen.environments import plain, rendering_environment
 from bayesml.codegen.example_columns import MEMBERSHIP_UNITS, membership_lines, predictor_lines
 from bayesml.codegen.example_priors import Pairs, example_priors
+from bayesml.codegen.nominal_examples import nominal_effects, nominal_start, shared_terms
 from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, latent_draws, outcome_text
-from bayesml.codegen.rendering import plain, rendering_environment
 from bayesml.codegen.residual_examples import (
     example_rows,
     residual_arrays,
@@ -128,14 +129,14 @@ def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
         lines += ["exposure = rng.uniform(0.5, 2.0, size=obs.size)", "offset = np.log(exposure)"]
     elif resolved.offset:
         lines.append("offset = rng.normal(scale=0.3, size=obs.size)")
-    parts = [_INTERCEPT[kind]] if resolved.intercept else []
-    if resolved.slopes:
+    parts = [_INTERCEPT[kind]] if resolved.intercept and not resolved.nominal else []
+    if resolved.slopes and not resolved.nominal:
         beta = [str(value) for value in islice(cycle(_BETA), len(resolved.slopes))]
         parts.append(f"x @ [{', '.join(beta)}]")
     parts += ["offset"] if resolved.offset else []
     if not resolved.slopes and not resolved.offset:
         parts = [f"np.full(obs.size, {parts[0] if parts else '0.0'})"]
-    lines.append(f"eta = {' + '.join(parts)}")
+    lines += nominal_start(resolved) if resolved.nominal else [f"eta = {' + '.join(parts)}"]
     for part in resolved.parts:
         if part.category_specific:
             continue
@@ -146,11 +147,11 @@ def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
         start = " + ".join(own) if part.slopes else f"np.full(obs.size, {(own or ['0.0'])[0]})"
         lines.append(f"eta_{part.parameter} = {start}")
     for place in places:
-        lines += _effects(place)
+        lines += _effects(resolved, place)
     return [*lines, *_draw(resolved)]
 
 
-def _effects(place: _Place) -> list[str]:
+def _effects(resolved: ResolvedSpec, place: _Place) -> list[str]:
     grouping = place.grouping
     name, terms = grouping.identifier, len(grouping.terms)
     sd = [str(_SD[0 if label.endswith("Intercept") else 1]) for label in grouping.terms]
@@ -171,6 +172,8 @@ def _effects(place: _Place) -> list[str]:
     if grouping.multiple:
         lines.append(f"shared_{name} = weight_{name}[:, :, None] * {whole}")
         whole = f"shared_{name}.sum(axis=1)"
+    if resolved.nominal:
+        return lines + nominal_effects(grouping, whole, len(resolved.outcomes))
     for feed in grouping.feeds:
         several = len(grouping.feeds) > 1
         effect = f"{whole}[:, {feed.start}:{feed.stop}]" if several else whole
@@ -188,8 +191,13 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
     kind, link = resolved.family.response, resolved.spec.link
     trials = "trials" if resolved.trials else "1"
     drawn = resolved.family.example.format(
-        mean=NUMPY_INVERSE[link], trials=trials, **latent_draws(link)
+        mean=NUMPY_INVERSE[link],
+        trials=trials,
+        categories=len(resolved.outcomes) + 1,
+        **latent_draws(link),
     )
+    if kind == "nominal":
+        return [drawn]
     if kind == "ordered":
         most = len(resolved.categories) - 1
         specific = [] if resolved.specific is None else _specific_lines(resolved.specific, most)
@@ -277,7 +285,9 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
             pairs.append((f"centre_{name}", f"np.zeros({shape})"))
         pairs.append((f"unit_{name}", by_name[name].index))
         pairs += [(f"weight_{name}", f"weight_{name}")] if grouping.multiple else []
-        for feed in grouping.feeds:
+        if resolved.nominal and shared_terms(grouping):
+            pairs.append((f"terms_{name}", f"terms_{name}"))
+        for feed in grouping.feeds if not resolved.nominal else ():
             array = f"terms_{name}{feed.suffix}"
             pairs += [] if feed.constant else [(array, array)]
     for part in resolved.parts:
@@ -295,7 +305,9 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
 def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
     pairs = [("obs", "obs")]
     if resolved.coefficients:
-        pairs.append(("coef", _list(resolved.coefficients)))
+        pairs.append(("coef", _list(resolved.own_coefficients)))
+    if resolved.nominal:
+        pairs.append((resolved.outcome_dim, _list(resolved.outcomes)))
     if resolved.slopes:
         pairs.append(("predictor", _list(resolved.slopes)))
     for part in resolved.parts:

@@ -6,13 +6,12 @@ everything unusual escaped, in comments; labels are data.
 
 import re
 import textwrap
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from bayesml.codegen.environments import plain, rendering_environment
 from bayesml.codegen.layout import LINE, tidy
 from bayesml.codegen.outcome_likelihoods import outcome_statements, outcome_words, with_index
+from bayesml.specs.category_feeds import category_feeds
 from bayesml.specs.censoring import duration_functions
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import (
@@ -22,24 +21,6 @@ from bayesml.specs.resolved import (
     ResolvedResidual,
     ResolvedSpec,
 )
-
-
-@cache
-def rendering_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bayesml.codegen", "templates"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=False,
-        autoescape=False,  # the result is Python, not HTML
-    )
-    environment.filters["number"] = lambda value: f"{value:g}"
-    return environment
-
-
-def plain(text: str) -> str:
-    """Return a user's text as it may stand in a comment or docstring: one line, nothing special."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    return shown.replace("\\", "/").replace('"', "'")
 
 
 def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
@@ -69,6 +50,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             _grouping_words(item),
             _level(resolved),
             _nu_code(item),
+            category_effects(resolved, item),
         )
         # Outer groupings first: inner ones may be centred around their effects.
         for item in sorted(resolved.groupings, key=lambda item: item.units)
@@ -160,9 +142,24 @@ def _level(resolved: ResolvedSpec) -> str:
     return "level" if resolved.categories else "beta"
 
 
+def category_effects(resolved: ResolvedSpec, grouping: ResolvedGrouping) -> str:
+    """Return the statements that add a grouping's effects to all categories of a nominal outcome.
+
+    Empty for other outcomes.
+    """
+    if not resolved.nominal:
+        return ""
+    template = rendering_environment().get_template("nominal.jinja").module
+    feeds = category_feeds(grouping)
+    return str(
+        template.effects(grouping, feeds, len(resolved.outcomes))  # type: ignore[attr-defined]
+    ).strip()
+
+
 def outcome_coefficients(resolved: ResolvedSpec) -> str:
-    """Return the statements of the fixed part of several outcomes."""
-    template = rendering_environment().get_template("outcomes.jinja").module
+    """Return the statements of the fixed part of several outcomes, or of all categories of one."""
+    name = "nominal.jinja" if resolved.nominal else "outcomes.jinja"
+    template = rendering_environment().get_template(name).module
     dim = resolved.outcome_dim
     intercept = variable_code("intercept", resolved.intercept_priors, dim, False)
     slopes = variable_code("slopes", resolved.slope_priors, "DIMS", False)
@@ -173,6 +170,7 @@ def outcome_coefficients(resolved: ResolvedSpec) -> str:
             resolved,
             intercept.replace('"intercept"', '"intercept_at_mean"'),
             slopes.replace('"DIMS"', f'("{dim}", "predictor")'),
+            *([plain(resolved.baseline_category)] if resolved.nominal else []),
         )
     ).strip()
 

@@ -45,6 +45,11 @@ exposure = "exposure"
 # The outcome's labels, lowest first. Delete the line where the outcome holds whole numbers.
 categories = ["very low", "low", "high", "very high"]
 """,
+    "nominal": """\
+# The outcome's labels, the baseline first: every other has coefficients and effects of its own,
+# which are log odds against the baseline. Delete the line for the labels in alphabetical order.
+categories = ["none", "pill", "other"]
+""",
 }
 
 _DURATIONS = """\
@@ -248,6 +253,9 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
         time=f"{time}\n" if time else "",
         family=_family_lines(FAMILIES[family]),
     )
+    if FAMILIES[family].response == "nominal":
+        # Which of its linear predictors an offset would shift is not said.
+        head = head[: head.index("\n# A known part")] + "\n"
     text = "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
     repeated = structure == "longitudinal" and FAMILIES[family].correlated_residuals
     return f"{text}\n{_RESIDUAL}" if repeated else text
@@ -284,7 +292,11 @@ def multivariate_toml() -> str:
     >>> spec_from_toml(multivariate_toml()).text
     'mvbind(written, course) ~ x + (x | school)'
     """
-    whole = [name for name, item in FAMILIES.items() if item.intercept and not item.needs_trials]
+    whole = [
+        name
+        for name, item in FAMILIES.items()
+        if item.intercept and not item.needs_trials and item.response != "nominal"
+    ]
     words = (
         f"Other families: {', '.join(whole[1:])}; a different one for each outcome is said at the "
         "end of this file."
@@ -360,6 +372,9 @@ def _prior_lines(structure: str, family: str) -> str:
         f'"sd_{name}[{term}]" = "HalfNormal(0.5)"',
         f'corr_{name} = "LKJ(2)"',
     ]
+    if FAMILIES[family].response == "nominal":
+        # A coefficient or varying term belongs to one category.
+        lines = [line.replace("[", "[pill:") for line in lines]
     lines += [
         f'{item.name} = "{item.default.format(s="1")}"' for item in FAMILIES[family].parameters
     ]

@@ -10,8 +10,14 @@ from bayesml.design.designs import Design
 from bayesml.design.outcome_priors import rows_by_outcome
 from bayesml.design.residual_rows import residual_data
 from bayesml.design.stacking import OutcomeRows, row_of_outcome
+from bayesml.specs.category_feeds import category_feeds
 from bayesml.specs.prior_arrays import prior_statements
-from bayesml.specs.resolved import ResolvedPart, ResolvedResidual, ResolvedSpec
+from bayesml.specs.resolved import (
+    ResolvedGrouping,
+    ResolvedPart,
+    ResolvedResidual,
+    ResolvedSpec,
+)
 
 
 def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
@@ -65,6 +71,9 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
             data[f"by_{name}"] = part.kinds.of_unit
         if part.units.weights is not None:
             data[f"weight_{name}"] = np.array(part.units.weights)
+        if resolved.nominal:
+            data |= category_terms(grouping, part.terms)
+            continue
         for feed in grouping.feeds:
             if not feed.constant:
                 data[f"terms_{name}{feed.suffix}"] = part.terms[..., feed.start : feed.stop]
@@ -76,6 +85,16 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
     if resolved.categories:
         data["cutpoints_start"] = _cutpoints_start(resolved, design)
     return {name: np.array(value, order="C") for name, value in data.items()}
+
+
+def category_terms(grouping: ResolvedGrouping, terms: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of Z that all categories share; none where intercepts vary alone."""
+    feeds = category_feeds(grouping)
+    if all(feed.constant for feed in feeds):
+        return {}
+    # Those of the first category: the others' are the same.
+    own = [terms[:, feed.start : feed.start + feed.last - feed.first] for feed in feeds]
+    return {f"terms_{grouping.identifier}": np.concatenate(own, axis=1)}
 
 
 def _part_data(part: ResolvedPart, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from bayesml.design.design_centres import with_constant
 from bayesml.design.designs import Design, VaryingPart
 from bayesml.design.matrices import build_matrix, without_intercept
 from bayesml.design.member_terms import all_slots, used_terms, varying_values
+from bayesml.design.nominal_outcomes import category_reliabilities, part_by_category
 from bayesml.design.offsets import offset_of_rows
 from bayesml.design.outcome_priors import outcome_working
 from bayesml.design.predictor_parts import (
@@ -112,15 +113,28 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         ),
     ]
     offset = offset_of_rows(spec, frame, positions)
-    stand_in = (
-        working_response(spec, response, offset)
-        if outcomes is None
-        else outcome_working(spec, response, offset, outcomes),
-        with_constant(fixed) if outcomes is None else fixed.values,
-        [(part.units, part.terms) for part in varying],
-    )
-    if residual is not None:
-        stand_in = whitened_rows(residual, *stand_in)
+    constant = with_constant(fixed) if outcomes is None else fixed.values
+    if response.nominal:
+        repeated = tuple(part_by_category(part, response.nominal[1:]) for part in varying)
+        reliable = category_reliabilities(spec, response, constant, varying)
+        varying = repeated
+    else:
+        stand_in = (
+            working_response(spec, response, offset)
+            if outcomes is None
+            else outcome_working(spec, response, offset, outcomes),
+            constant,
+            [(part.units, part.terms) for part in varying],
+        )
+        if residual is not None:
+            stand_in = whitened_rows(residual, *stand_in)
+        reliable = tuple(
+            main_reliabilities(
+                *stand_in,
+                [part.predictors for part in varying],
+                [part.kinds for part in varying],
+            )
+        )
     return Design(
         response,
         fixed,
@@ -128,13 +142,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         offset,
         rows,
         tuple(note for note in notes if note),
-        tuple(
-            main_reliabilities(
-                *stand_in,
-                [part.predictors for part in varying],
-                [part.kinds for part in varying],
-            )
-        ),
+        reliable,
         residual,
         outcomes,
         parts,

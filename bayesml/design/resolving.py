@@ -15,6 +15,7 @@ from bayesml.design.default_priors import (
 )
 from bayesml.design.design_centres import design_centres, parents_of
 from bayesml.design.designs import Design
+from bayesml.design.nominal_outcomes import resolve_nominal
 from bayesml.design.outcome_priors import resolve_outcomes
 from bayesml.design.predictor_parts import (
     form_of_student_effects,
@@ -55,6 +56,8 @@ def resolve(spec: ModelSpec, design: Design) -> ResolvedSpec:
     """
     if design.outcomes is not None:
         return resolve_outcomes(spec, design, design.outcomes, _resolve_groupings)
+    if design.response.nominal:
+        return resolve_nominal(spec, design, _resolve_groupings)
     intercept = "Intercept" in design.fixed.labels
     slopes = [label for label in design.fixed.labels if label != "Intercept"]
     names, response_name = assign_identifiers(
@@ -139,14 +142,16 @@ def _resolve_groupings(
         name = part.grouping.name
         kinds = () if part.kinds is None else part.kinds.labels
         student = part.grouping.effects == "student"
+        # Categories are the outcome's own linear predictors, not those of further parameters.
+        predictors = ("",) * len(part.labels) if spec.nominal else part.predictors
         priors = tuple(
             book.prior(
-                sd_keys(name, label, predictor, part.predictors, kind),
+                sd_keys(name, label, predictor, predictors, kind),
                 "positive",
                 half_student_t(size),
             )
             for kind in kinds or ("",)
-            for label, predictor, size in zip(part.labels, part.predictors, sizes, strict=True)
+            for label, predictor, size in zip(part.labels, predictors, sizes, strict=True)
         )
         if max(part.blocks) > 1 and any(prior.distribution == "MLwiN" for prior in priors):
             raise PriorError(
@@ -154,7 +159,7 @@ def _resolve_groupings(
                 "has correlated terms, where MLwiN uses an inverse-Wishart prior. Use "
                 "correlated=False or another prior."
             )
-        form = form_of_terms(reliability, part.predictors)
+        form = form_of_terms(reliability, predictors)
         if student:
             form = form_of_student_effects(reliability, part.predictors)
         if part.grouping.parametrisation != "auto":

@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesml.design.category_codes import (
+    category_codes,
+    matched_categories,
+    nominal_categories,
+)
 from bayesml.design.columns import LARGEST, SMALLEST
 from bayesml.design.durations import duration_rows
 from bayesml.design.expressions import evaluate
@@ -38,6 +43,8 @@ class Response:
         What the reader must know.
     bounds : mapping of str to array, shape (rows,)
         What is known of durations that were not observed whole, see `DurationRows`.
+    nominal : tuple of str
+        Categories of a nominal outcome, the baseline first.
     """
 
     values: np.ndarray
@@ -45,6 +52,7 @@ class Response:
     categories: tuple[Any, ...] = ()
     notes: tuple[str, ...] = field(default=())
     bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
+    nominal: tuple[str, ...] = ()
 
     @property
     def censored(self) -> tuple[int, ...]:
@@ -68,6 +76,9 @@ def find_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -
         return binary
     if kind == "ordered":
         return _ordered(spec, frame, positions)
+    if kind == "nominal":
+        codes, found_categories = nominal_categories(spec, frame, positions)
+        return Response(codes, nominal=tuple(map(str, found_categories)))
     if spec.durations is not None:
         found = duration_rows(spec.durations, frame, positions)
         if np.ptp(found.values) < SMALLEST and not found.bounds:
@@ -150,7 +161,7 @@ def _outcome_column(spec: ModelSpec, frame: pd.DataFrame, name: str) -> np.ndarr
         raise TableError(
             f"The outcome {quoted(name)} holds labels ({listed(levels, 4)}), and the family "
             f"{quoted(spec.family)} takes numbers. Use family='ordinal' with categories=[...] for "
-            "ordered labels, or family='binomial' with success=... for two."
+            "ordered labels, family='binomial' with success=... for two, or family='categorical'."
         )
     return numeric_column(frame, name, "The outcome")
 
@@ -268,8 +279,8 @@ def _two_valued(spec: ModelSpec, column: pd.Series) -> Response:
     if len(levels) > 2:
         raise TableError(
             f"The outcome {quoted(spec.response)} has {len(levels)} values ({listed(levels)}), and "
-            "the family 'binomial' takes two. Use family='ordinal' for ordered categories, or "
-            "join categories."
+            "the family 'binomial' takes two. Use family='ordinal' for ordered categories, "
+            "family='categorical' for others, or join categories."
         )
     if spec.success is None:
         raise SpecError(
@@ -295,7 +306,7 @@ def _ordered(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Res
     column = frame[node.name]
     notes: tuple[str, ...] = ()
     if spec.categories:
-        categories = _matched(spec, column)
+        categories = matched_categories(spec, column)
     elif isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered:
         categories = list(column.cat.categories)
     elif is_categorical(column):
@@ -316,32 +327,5 @@ def _ordered(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray) -> Res
                 "one; the categories are the values that occur.",
             )
         column = pd.Series(numbers.astype(int))
-    values = pd.Index(categories, dtype=object).get_indexer(pd.Index(column.astype(object)))
-    outside = values < 0
-    if outside.any():
-        found = pd.unique(column[outside].astype(object)).tolist()
-        raise TableError(
-            f"The outcome {quoted(node.name)} has {int(outside.sum())} of {len(values)} rows "
-            f"outside the categories: {listed(found)} in row {row_list(outside, positions)}. "
-            f"Categories: {listed(categories, 12)}. Add them to categories=, or leave the rows out."
-        )
-    counts = np.bincount(values, minlength=len(categories))
-    if (counts == 0).any():
-        empty = [categories[i] for i in np.flatnonzero(counts == 0)]
-        raise TableError(
-            f"No row of the outcome {quoted(node.name)} has the category {listed(empty)}, so its "
-            "cutpoint cannot be learnt. Leave it out of the categories "
-            "(table[...].cat.remove_unused_categories() or categories=)."
-        )
-    if len(categories) < 2:
-        raise TableError(
-            f"The outcome {quoted(node.name)} has one category only, {listed(categories)}. "
-            "There is nothing to model."
-        )
-    return Response(values.astype(np.int64), categories=tuple(categories), notes=notes)
-
-
-def _matched(spec: ModelSpec, column: pd.Series) -> list[Any]:
-    """Return the categories as the column holds them: a TOML text may name a number."""
-    by_text = {str(level): level for level in column_levels(column)}
-    return [by_text.get(str(category), category) for category in spec.categories]
+    values = category_codes(node.name, column, categories, positions, "its cutpoint")
+    return Response(values, categories=tuple(categories), notes=notes)

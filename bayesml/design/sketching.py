@@ -34,6 +34,7 @@ _ROWS = 240
 _UNITS = 4
 _OCCASIONS = 6
 _CATEGORIES = (1, 2, 3, 4)
+_NOMINAL_CATEGORIES = ("a", "b", "c")
 
 
 def resolve_without_table(spec: ModelSpec) -> ResolvedSpec:
@@ -177,6 +178,11 @@ def _outcome_columns(spec: ModelSpec, rng: np.random.Generator) -> dict[str, obj
     names = column_names(parse(spec.response))
     order = rng.permutation(_ROWS)
     kind = spec.family_record.response
+    if kind == "nominal":
+        labels = np.array(spec.categories or _NOMINAL_CATEGORIES, dtype=object)
+        # The last one twice as often, so that log odds against the baseline differ from 0.
+        codes = np.minimum(order % (len(labels) + 1), len(labels) - 1)
+        return {names[0]: pd.Series(labels[codes]).infer_objects()}
     if kind == "ordered":
         categories = np.array(spec.categories or _CATEGORIES, dtype=object)
         values = pd.Series(categories[order % len(categories)]).infer_objects()

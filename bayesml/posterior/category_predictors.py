@@ -22,23 +22,35 @@ def prediction_axis(fit: Fit, kind: str) -> tuple[str, list[str]]:
     Returns
     -------
     (str, list of str)
-        ``"category"`` of the means of ordered outcomes, ``"cutpoint"`` of linear predictors with
+        ``"category"`` of the means of ordered and nominal outcomes, and of the linear predictors
+        of nominal ones, ``"cutpoint"`` of linear predictors with
         category-specific effects; empty where a prediction is one number.
     """
-    if kind == "mean" and fit.facts.categories:
-        return "category", list(fit.facts.categories)
+    if kind == "mean" and (categories := fit.facts.categories or fit.facts.nominal):
+        return "category", list(categories)
+    if kind == "linear" and fit.facts.nominal:
+        # The baseline's linear predictor is 0.
+        return "category", list(fit.facts.outcomes)
     if kind == "linear" and fit.facts.specific is not None:
         return "cutpoint", [str(label) for label in fit.posterior["cutpoint"].values]
     return "", []
 
 
-def linear_of_block(block: "PredictorBlock") -> np.ndarray:
-    """Return the linear predictor, with category-specific effects that of each cutpoint.
+def linear_of_block(block: "PredictorBlock", nominal: bool) -> np.ndarray:
+    """Return the linear predictor, of each cutpoint or category where they differ.
+
+    Parameters
+    ----------
+    block : PredictorBlock
+    nominal : bool
+        Whether the outcome has unordered categories.
 
     Returns
     -------
-    array, shape (rows, draws) or (rows, cutpoints, draws)
+    array, shape (rows, draws), or (rows, cutpoints or categories, draws)
     """
+    if nominal:
+        return np.moveaxis(block.scores, 0, 1)
     specific = block.parts.get(CATEGORY_SPECIFIC)
     return block.eta if specific is None else block.eta[:, None] + specific.eta
 

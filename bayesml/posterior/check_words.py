@@ -95,6 +95,15 @@ WORDS: dict[str, tuple[str, str]] = {
         "The highest unit is higher than normal effects allow: look at it, or at its rows.",
         "The highest unit is not as high as normal effects lead one to expect.",
     ),
+    "SD of unit shares": (
+        "Units differ more in their share of this category than new units of this model would.",
+        "Units differ less in their share of this category than new units of this model would: "
+        "its SD may be too large.",
+    ),
+    "largest unit share": (
+        "A unit has more of this category than normal effects allow: look at its rows.",
+        "No unit has as much of this category as normal effects lead one to expect.",
+    ),
     "mean of unit SDs": (
         "Rows of one unit differ more than the model says.",
         "Rows of one unit differ less than the model says.",

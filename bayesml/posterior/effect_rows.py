@@ -92,7 +92,7 @@ class EffectRows:
 
         def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":
-                return block.rows, linear_of_block(block)
+                return block.rows, linear_of_block(block, False)
             return block.rows, mean_of_block(fit, block, rows.trials, parameters)
 
         parts = self.kind != "linear"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayesml.posterior.category_predictors import prediction_axis
 from bayesml.posterior.effect_rows import EffectRows, RowGroups
-from bayesml.posterior.prediction_rows import shown_groups
+from bayesml.posterior.group_strategies import shown_groups
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.row_summaries import summarise_rows
 from bayesml.records.fits import Fit

@@ -104,7 +104,9 @@ def evaluation_point(
     for grouping in facts.groupings:
         for predictor in ("", *(part_terms if parts else ())):
             # Terms of other predictors have no place in this one: their z is 0.
+            # Those of a nominal outcome's categories are told apart by their labels.
             values, places = np.zeros(len(grouping.terms)), grouping.places(predictor)
+            places = list(range(len(values))) if facts.nominal else places
             row = _Row(fit, chosen, in_terms[grouping.name])
             labels = [grouping.terms[i].removeprefix(f"{predictor}:") for i in places]
             means = [grouping.term_means[i] for i in places]
@@ -231,7 +233,10 @@ class _Row:
         if outcome is None:
             return self.values(labels, means)
         name = self.facts.outcomes[outcome]
-        share = self.facts.level_shares[self.facts.outcome_column][name]
+        # All rows tell of every category.
+        share = 1.0
+        if not self.facts.nominal:
+            share = self.facts.level_shares[self.facts.outcome_column][name]
         places = outcome_places(self.facts, labels, outcome)
         values = np.zeros(len(labels))
         own = [labels[place].removeprefix(f"{name}:") for place in places]

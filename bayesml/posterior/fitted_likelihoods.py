@@ -19,6 +19,7 @@ from bayesml.posterior.likelihood_rows import (
     ResidualPlaces,
 )
 from bayesml.posterior.outcome_parameters import parameter_values
+from bayesml.posterior.predictor_arrays import flat_coefficients, predictor_columns_of_rows
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.records.fits import Fit
 from bayesml.specs.censoring import CENSORING, ENTRY, UPPER
@@ -66,13 +67,14 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
                 predictors_by_kind(grouping),
             )
         )
+    x, of_parts = predictor_columns_of_rows(fit, constant)
     return LikelihoodRows(
         family=fit.facts.family,
         link=fit.facts.link,
         outcome=np.asarray(outcome.values),
         trials=np.asarray(constant["trials"].values) if "trials" in constant else None,
         offset=np.asarray(constant["offset"].values) if "offset" in constant else None,
-        x=np.asarray(constant["x"].values, dtype=float) if "x" in constant else np.empty((rows, 0)),
+        x=x,
         groupings=tuple(groupings),
         positions=np.asarray(outcome["obs"].values, dtype=np.int64),
         bounds=row_bounds(constant),
@@ -81,12 +83,7 @@ def likelihood_rows(fit: Fit) -> LikelihoodRows:
         if "outcome_number" in constant
         else None,
         parts={
-            part.parameter: PartRows(
-                part.link,
-                np.asarray(constant[f"x_{part.parameter}"].values, dtype=float)
-                if part.coefficients
-                else np.empty((rows, 0)),
-            )
+            part.parameter: PartRows(part.link, of_parts[part.parameter])
             for part in fit.facts.parts
         },
         families=families_of_outcomes(fit.spec),
@@ -142,14 +139,11 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
         parameters[record.parameter] = flat(record.parameter)
     return LikelihoodDraws(
         chains=sizes["chain"],
-        beta=fit.coefficient_draws.reshape(number, -1),
+        beta=flat_coefficients(fit),
         parameters=parameters,
         effects=effects,
         factors=factors,
         part_betas={
-            part.parameter: flat(f"beta_{part.parameter}")
-            if part.coefficients
-            else np.empty((number, 0))
-            for part in fit.facts.parts
+            part.parameter: flat_coefficients(fit, part.parameter) for part in fit.facts.parts
         },
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesml.errors import FitError
+from bayesml.posterior.predictor_arrays import flat_coefficients, predictor_columns_of_rows
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import ROW_GROUPS, Fit
 
@@ -99,20 +100,14 @@ def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
         weights = rows[f"weight_{name}"].values if f"weight_{name}" in rows else None
         terms = rows[f"terms_{name}"].transpose("obs", ..., f"{name}_term").values
         groupings.append(UnitRows(item, rows[f"unit_{name}"].values, weights, terms))
+    x, of_parts = predictor_columns_of_rows(fit, rows)
     return FittedRows(
         outcome=outcome,
-        predictors=rows["x"].transpose("obs", "coef").values
-        if "x" in rows
-        else np.empty((len(outcome), 0)),
+        predictors=x,
         offset=rows["offset"].values if "offset" in rows else np.zeros(len(outcome)),
         trials=rows["trials"].values if "trials" in rows else None,
         groupings=tuple(groupings),
-        parts={
-            part.parameter: rows[f"x_{part.parameter}"].values
-            if part.coefficients
-            else np.empty((len(outcome), 0))
-            for part in fit.facts.parts
-        },
+        parts=of_parts,
     )
 
 
@@ -151,7 +146,7 @@ def rows_of_outcome(fit: Fit, rows: FittedRows, number: int) -> FittedRows:
 
 def coefficient_draws(fit: Fit) -> np.ndarray:
     """Return the draws of the coefficients, shape (draws of all chains, coefficients)."""
-    return fit.coefficient_draws.reshape(fit.draws_made, -1)
+    return flat_coefficients(fit)
 
 
 def effect_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import require_one_covariance
 from bayesml.posterior.fitted_rows import UnitRows, fitted_rows
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
@@ -95,6 +96,7 @@ def design_effect(
     """
     require_whole_units(fit, "design_effect")
     require_one_covariance(fit, "design_effect", "bml.icc(fit), which has a row for each kind")
+    refuse_nominal(fit.facts, "design_effect", "Use bml.icc(fit), which has every category.")
     require_independent_residuals(fit.spec, "design_effect", "Use bml.variance_components(fit).")
     shares = variance_shares(fit, at, scale, (MEAN,))
     groupings = fit.facts.main_groupings
@@ -212,6 +214,7 @@ def reliability(
         )
     require_whole_units(fit, "reliability")
     require_one_covariance(fit, "reliability", "bml.icc(fit), which has a row for each kind")
+    refuse_nominal(fit.facts, "reliability", "Use bml.icc(fit), which has every category.")
     require_independent_residuals(fit.spec, "reliability", "Use bml.residuals(fit, grouping).")
     found_rows = fitted_rows(fit, "reliability").groupings
     rows = tuple(item for item in found_rows if item.facts.places())

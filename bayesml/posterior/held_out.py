@@ -31,12 +31,15 @@ from bayesml.quantities.integrated_likelihoods import (
 )
 from bayesml.quantities.log_likelihoods import RowLikelihood
 from bayesml.quantities.residual_covariances import log_densities_given_others, whitened
+from bayesml.specs.families import family_named
 
 # A product rule over more dimensions takes too many nodes.
 MOST_INNER_TERMS = 3
 # Effects on several linear predictors are integrated out together, by dense matrices.
 MOST_JOINT_EFFECTS = 100
 _NODES_OF_PARTS = 21
+# Effects on the categories of a nominal outcome are integrated by importance sampling.
+_SEED = 20_260
 
 
 def sole_slots(rows: LikelihoodRows, grouping: GroupingSlots) -> np.ndarray:
@@ -104,6 +107,15 @@ def rows_likelihood(
     if not alone.any():
         return likelihood(eta)
     unknown = {name: ~slots[alone] for name, slots in known.items()}
+    if family_named(rows.family).response == "nominal":
+        found = np.empty_like(eta)
+        found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])
+        rng = np.random.default_rng(_SEED)
+        for number, row in zip(np.flatnonzero(alone).tolist(), chosen[alone].tolist(), strict=True):
+            own = {name: ~slots[[number]] for name, slots in known.items()}
+            group = group_with_parts(rows, draws, np.array([row]), own, rng)
+            found[number] = group.log_likelihood
+        return found
     spread = unknown_spread(rows, draws, chosen[alone], unknown)
     found = np.empty_like(eta)
     found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])

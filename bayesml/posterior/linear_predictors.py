@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 
 from bayesml.design.member_terms import slot_loads, slot_terms
+from bayesml.posterior.category_blocks import CategorySpread, drawn_scores, summed
 from bayesml.posterior.category_predictors import cutpoints_of_block
 from bayesml.posterior.effect_distributions import (
-    correlations_by_kind,
+    covariance_root,
     effects_by_kind,
-    sds_by_kind,
 )
 from bayesml.posterior.mixed_predictions import means_by_outcome, outcomes_by_family
 from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.prediction_rows import PredictionRows, RowsOfGrouping
+from bayesml.posterior.predictor_arrays import flat_coefficients
 from bayesml.posterior.unknown_effects import only_terms
+from bayesml.quantities.nominal_shares import nominal_shares
 from bayesml.quantities.response_means import (
     category_probabilities,
     response_mean,
     response_mean_over_normal,
 )
 from bayesml.quantities.student_effects import student_spread
-from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 
@@ -47,14 +48,23 @@ class PredictorBlock:
         Variance of the effects that are averaged over (strategy "marginal"), None where there are
         none.
     parts : mapping of str to PredictorBlock
-        The same of every parameter that has a linear predictor of its own; `eta` of
-        category-specific effects has the shape (rows, cutpoints, draws).
+        The same of every parameter that has a linear predictor of its own, or of every category
+        of a nominal outcome but the baseline; `eta` of category-specific effects has the shape
+        (rows, cutpoints, draws).
+    covariance : array that broadcasts to (categories, categories, rows, draws), or None
+        Of the effects on categories that are averaged over.
     """
 
     rows: slice
     eta: np.ndarray
     variance: np.ndarray | None
     parts: "Mapping[str, PredictorBlock]" = field(default_factory=dict)
+    covariance: np.ndarray | None = None
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The linear predictors of the parts, shape (parts, rows, draws)."""
+        return np.stack([part.eta for part in self.parts.values()])
 
 
 def own_parameters(
@@ -120,25 +130,32 @@ def predictor_blocks(
     # Category-specific effects belong to the main linear predictor.
     names = ["", *(name for name in rows.parts if parts or name == CATEGORY_SPECIFIC)]
     predictors = {name: _Predictor(fit, rows, seed, name) for name in names}
+    spreads = [
+        CategorySpread(fit, part)
+        for part in rows.groupings
+        if fit.facts.nominal and part.strategy == "marginal"
+    ]
     size = max(1, _BLOCK // fit.draws_made)
     for start in range(0, len(rows.offset), size):
         block = slice(start, min(start + size, len(rows.offset)))
         found = {name: predictor.of(block) for name, predictor in predictors.items()}
-        yield replace(found.pop(""), parts=found)
+        yield replace(found.pop(""), parts=found, covariance=summed(spreads, block))
 
 
 class _Predictor:
     """One linear predictor: the main one, or that of a parameter."""
 
     def __init__(self, fit: Fit, rows: PredictionRows, seed: int, name: str):
-        variable = f"beta_{name}" if name else "beta"
-        self.beta = flat_draws(fit, variable).T.copy() if variable in fit.posterior else None
+        beta = flat_coefficients(fit, name)
+        self.beta = beta.T.copy() if beta.shape[-1] else None
         self.x = rows.parts[name] if name else rows.fixed
         self.offset = None if name else rows.offset
         self.draws = fit.draws_made
         parts = [part for part in rows.groupings if part.places(name)]
         self.effects = [_Effects(fit, p, seed, name) for p in parts if p.strategy != "marginal"]
-        self.spreads = [_Spread(fit, p, name) for p in parts if p.strategy == "marginal"]
+        # Those of a nominal outcome's categories go together.
+        averaged = [] if fit.facts.nominal else parts
+        self.spreads = [_Spread(fit, p, name) for p in averaged if p.strategy == "marginal"]
 
     def of(self, block: slice) -> PredictorBlock:
         # Category-specific effects have an axis of cutpoints before that of draws.
@@ -240,29 +257,6 @@ class _Spread:
         return np.maximum(products @ self.packed, 0.0)
 
 
-def covariance_root(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
-    """Return a root S of each draw's covariance of a grouping's effects: S S' = Sigma.
-
-    Parameters
-    ----------
-    fit : Fit
-    grouping : GroupingFacts
-
-    Returns
-    -------
-    array, shape (draws, SDs, SDs)
-        Block-diagonal where there are several kinds of units.
-    """
-    sd = sds_by_kind(fit, grouping)
-    whole = sd.shape[-1]
-    sd, corr = sd.reshape(-1, whole), correlations_by_kind(fit, grouping)
-    if corr is None:
-        return sd[:, :, None] * np.eye(whole)
-    # By eigenvalues, which also takes a correlation of exactly 1.
-    values, vectors = np.linalg.eigh(corr.reshape(-1, whole, whole))
-    return sd[:, :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-
-
 def mean_of_block(
     fit: Fit,
     block: PredictorBlock,
@@ -285,13 +279,15 @@ def mean_of_block(
     Returns
     -------
     array, shape (rows, draws), or (rows, categories, draws)
-        The mean, with trials the expected successes, or the probabilities of ordered categories.
+        The mean, with trials the expected successes, or the probabilities of categories.
     """
     if fit.spec.families:
         assert outcome is not None
         values = {**parameters, "trials": _trials_of(block, trials)}
         return means_by_outcome(fit.spec, block.eta, block.variance, values, outcome)
     link = fit.spec.link
+    if fit.facts.nominal:
+        return nominal_shares(block.scores, block.covariance)
     if fit.facts.categories:
         cutpoints = cutpoints_of_block(block, parameters["cutpoints"])
         return category_probabilities(fit.facts.family, link, block.eta, cutpoints, block.variance)
@@ -366,10 +362,13 @@ def outcome_of_block(
         name: draws if draws.ndim == 2 and name != "cutpoints" else draws[None]
         for name, draws in parameters.items()
     }
+    if fit.facts.nominal:
+        scores = drawn_scores(block.scores, block.covariance, rng)
+        values |= dict(zip(block.parts, scores, strict=True))
     links = {part.parameter: part.link for part in fit.facts.parts}
     if CATEGORY_SPECIFIC in block.parts:
         values["cutpoints"] = cutpoints_of_block(block, parameters["cutpoints"])
-    for name, part in block.parts.items():
+    for name, part in block.parts.items() if not fit.facts.nominal else ():
         if name == CATEGORY_SPECIFIC:
             continue
         own = part.eta

@@ -18,7 +18,7 @@ from bayesml.posterior.effect_rows import (
     settings,
 )
 from bayesml.posterior.effect_tables import EffectTable, effect_attributes
-from bayesml.posterior.prediction_rows import Groups, checked_groups
+from bayesml.posterior.group_strategies import Groups, checked_groups
 from bayesml.posterior.replicated_rows import checked_seed
 from bayesml.posterior.summaries import interval_words
 from bayesml.records.fits import Fit

@@ -12,6 +12,7 @@ from bayesml.posterior.effect_distributions import (
     require_shared_terms,
 )
 from bayesml.posterior.evaluation_point import evaluation_point
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
@@ -231,6 +232,12 @@ def median_ratio_quantity(
 
 
 def _require_one_outcome(fit: Fit, name: str) -> None:
+    refuse_nominal(
+        fit.facts,
+        f"The {name}",
+        "Use bml.variance_components(fit): it is exp(0.954 sd) of a category's intercept, for the "
+        "odds of that category against the baseline.",
+    )
     if fit.facts.outcomes:
         raise FitError(
             f"The {name} is about one outcome, and this model has {len(fit.facts.outcomes)}. Use "

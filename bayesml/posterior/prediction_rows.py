@@ -9,7 +9,9 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.design.columns_used import offset_columns
+from bayesml.design.nominal_outcomes import terms_by_category
 from bayesml.design.replaying import (
+    ReplayedTerms,
     check_complete,
     key_label,
     replay_terms,
@@ -20,24 +22,19 @@ from bayesml.design.rows import row_list
 from bayesml.design.stored_designs import StoredDesign, stored_design
 from bayesml.design.unit_kinds import terms_by_kind
 from bayesml.design.units import Units
-from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.effect_distributions import (
     kinds_of_rows,
     predictors_by_kind,
-    require_no_average,
 )
+from bayesml.posterior.group_strategies import LABELLED
+from bayesml.posterior.predictor_arrays import predictor_columns_of_rows
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.formulas import parse_terms
 from bayesml.specs.outcome_terms import OUTCOME
 from bayesml.specs.syntax import column_names
 from bayesml.tables.checks import require_table
-
-STRATEGIES = ("population", "known", "new", "known or new", "marginal")
-# Strategies that need to know which rows share a unit.
-LABELLED = ("known", "new", "known or new")
-
-Groups = str | Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -110,71 +107,6 @@ class PredictionRows:
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def checked_groups(fit: Fit, groups: Groups | None, *, new_rows: bool) -> dict[str, str]:
-    """Return the strategy of each grouping.
-
-    Parameters
-    ----------
-    fit : Fit
-    groups : str, mapping of str to str, or None
-        None is "known" for the fit's own rows.
-    new_rows : bool
-        Whether the rows are new, so that the strategy must be named.
-
-    Raises
-    ------
-    FitError
-        There is no such strategy or grouping, or the strategy is not named.
-    """
-    names = [item.name for item in fit.facts.groupings]
-    if groups is None:
-        if new_rows and names:
-            raise FitError(
-                "groups is not given, and for new rows it must be said what happens to the units "
-                f"of {listed(names)}. Choose groups='population' (effects of 0), 'known' (units of "
-                "the fit), 'new' (units drawn from the estimated variance), 'known or new', or "
-                "'marginal' (averaged over all units)."
-            )
-        groups = "known"
-    if isinstance(groups, Mapping):
-        chosen = dict(groups)
-        for name in chosen:
-            if name not in names:
-                raise FitError(
-                    f"groups names {quoted(str(name))}, which is not a grouping of this model. "
-                    f"{did_you_mean(str(name), names)}"
-                )
-        absent = [name for name in names if name not in chosen]
-        if absent:
-            raise FitError(
-                f"groups says nothing about {listed(absent)}. Name a strategy for every grouping, "
-                "or give one text for all."
-            )
-    else:
-        chosen = dict.fromkeys(names, groups)
-        _check_strategy(groups)
-    for strategy in chosen.values():
-        _check_strategy(strategy)
-    require_no_average(fit, chosen)
-    return chosen
-
-
-def _check_strategy(strategy: object) -> None:
-    if strategy not in STRATEGIES:
-        raise FitError(
-            f"groups is {quoted(str(strategy))}. {did_you_mean(str(strategy), STRATEGIES)} "
-            f"Allowed: {', '.join(STRATEGIES)}."
-        )
-
-
-def shown_groups(chosen: Mapping[str, str]) -> Any:
-    """Return the strategies as results record them: one text where all are the same."""
-    kinds = set(chosen.values())
-    if not chosen:
-        return "population"
-    return kinds.pop() if len(kinds) == 1 else dict(chosen)
-
-
 def fit_design(fit: Fit) -> StoredDesign:
     """Return what the fit keeps of its design.
 
@@ -202,7 +134,7 @@ def rows_of_fit(fit: Fit, chosen: Mapping[str, str]) -> PredictionRows:
     """
     data = _constant_data(fit)
     rows = data.sizes["obs"]
-    fixed = data["x"].values if "x" in data else np.empty((rows, 0))
+    fixed, parts = predictor_columns_of_rows(fit, data)
     groupings = []
     for facts in fit.facts.groupings:
         name = facts.identifier
@@ -224,16 +156,10 @@ def rows_of_fit(fit: Fit, chosen: Mapping[str, str]) -> PredictionRows:
     trials = data["trials"].values if "trials" in data else None
     index = pd.Index(data["obs"].values, name="row")
     outcome = None
-    if fit.facts.outcomes:
+    if fit.facts.outcome_column:
         outcome = data["outcome_number"].values
     if fit.facts.stacked:
         index = pd.Index(index // len(fit.facts.outcomes), name="row")
-    parts = {
-        part.parameter: data[f"x_{part.parameter}"].values
-        if part.coefficients
-        else np.empty((rows, 0))
-        for part in fit.facts.parts
-    }
     return PredictionRows(index, fixed, tuple(groupings), offset, trials, outcome, parts)
 
 
@@ -300,7 +226,7 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
         frame = frame.loc[frame.index.repeat(count)].reset_index(drop=True)
         frame[OUTCOME] = pd.Categorical.from_codes(outcome, pd.Index(fit.facts.outcomes))
         index = index.repeat(count)
-    elif fit.facts.outcomes:
+    elif fit.facts.outcome_column:
         labels = pd.Index(fit.facts.outcomes)
         outcome = labels.get_indexer(pd.Index(frame[fit.facts.outcome_column].astype(str)))
     active = [name for name, strategy in chosen.items() if strategy != "population"]
@@ -320,13 +246,28 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
             _rows_of_grouping(
                 facts,
                 strategy,
-                terms_by_kind(terms.varying[facts.name], kind, len(facts.kinds)),
+                terms_by_kind(_by_category(fit, stored, terms, facts), kind, len(facts.kinds)),
                 units,
                 positions,
             )
         )
-    z = terms
-    return PredictionRows(index, z.fixed, tuple(groupings), z.offset, z.trials, outcome, z.parts)
+    fixed, parts = terms.fixed, terms.parts
+    if fit.facts.nominal:
+        fixed, parts = np.empty((len(frame), 0)), dict.fromkeys(fit.facts.outcomes, terms.fixed)
+    return PredictionRows(
+        index, fixed, tuple(groupings), terms.offset, terms.trials, outcome, parts
+    )
+
+
+def _by_category(
+    fit: Fit, stored: StoredDesign, terms: ReplayedTerms, facts: GroupingFacts
+) -> np.ndarray:
+    """Return Z of a grouping; of a nominal outcome with a column for each category and term."""
+    values = terms.varying[facts.name]
+    if not fit.facts.nominal:
+        return values
+    sizes = [len(matrix.labels) for matrix in stored.varying[facts.name]]
+    return terms_by_category(values, sizes, len(fit.facts.outcomes))
 
 
 def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:

@@ -49,7 +49,8 @@ def posterior_checks(
     zeros and dispersion of counts and of shares of trials; the share of every category), the
     standardised residuals of the rows (shape, largest, spread against the fitted values, bend
     against X beta),
-    for each grouping the units' means and SDs, and for each varying term its random effects
+    for each grouping the units' means and SDs (of a nominal outcome their shares of every
+    category, and no residuals), and for each varying term its random effects
     (normality, and whether they go with the units' fitted values or sizes).
 
     Parameters
@@ -184,9 +185,15 @@ def _statistics(
 ) -> tuple[Statistics, Statistics]:
     """Return the statistics of a block's replications, and those of the data."""
     kind, outcome = checked.kind, checked.outcome[None]
-    categories = checked.fit.facts.categories
+    categories = checked.fit.facts.categories or checked.fit.facts.nominal
     replicated: Statistics = {}
     observed: Statistics = {}
+    if kind == "nominal" and units == SAME:
+        # The numbers of unordered categories have no mean, and rows no residual.
+        return (
+            _outcome_statistics(kind, made.outcome, categories),
+            _outcome_statistics(kind, outcome, categories),
+        )
     if units == SAME:
         # The data's residuals are from their own effects, the replications' from theirs.
         draws = checked.draws.take(block)
@@ -205,7 +212,10 @@ def _statistics(
     draws = checked.draws.take(block)
     fixed = predictors_of(checked, draws, effects=False)
     for group in groups:
-        if not group.single:
+        if kind == "nominal":
+            replicated |= _unit_shares(group, made.outcome, categories)
+            observed |= _unit_shares(group, outcome, categories)
+        elif not group.single:
             replicated |= _unit_means(group, made.outcome)
             observed |= _unit_means(group, outcome)
         if group.facts.units >= FEWEST_UNITS:
@@ -217,7 +227,7 @@ def _statistics(
 
 def _outcome_statistics(kind: str, y: np.ndarray, categories: tuple[str, ...]) -> Statistics:
     found = {}
-    if kind == "ordered":
+    if kind in ("ordered", "nominal"):
         for place, category in enumerate(categories):
             found[f"share of category: {category}"] = (y == place).mean(axis=1)
     elif kind == "binary":
@@ -276,6 +286,16 @@ def _unit_means(group: UnitMembers, y: np.ndarray) -> Statistics:
         (name, "smallest unit mean"): means.min(axis=1),
         (name, "largest unit mean"): means.max(axis=1),
     }
+
+
+def _unit_shares(group: UnitMembers, y: np.ndarray, categories: tuple[str, ...]) -> Statistics:
+    """Return how the units' shares of each category spread."""
+    found: Statistics = {}
+    for place, category in enumerate(categories):
+        shares = unit_moments((y == place).astype(float), group.members)[0]
+        found[group.facts.name, f"SD of unit shares: {category}"] = shares.std(axis=1, ddof=1)
+        found[group.facts.name, f"largest unit share: {category}"] = shares.max(axis=1)
+    return found
 
 
 def _standardised(made: Replications, group: UnitMembers) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Models with more than one linear predictor: what is not defined for them, in words."""
 
-from bayesml.errors import FitError
+from bayesml.errors import FitError, quoted
 from bayesml.records.facts import ModelFacts
 
 
 def require_one_predictor(facts: ModelFacts, wanted_by: str, instead: str) -> None:
-    """Raise where a parameter has a linear predictor of its own, or cutpoints have coefficients.
+    """Raise where a parameter or a category has a linear predictor, or cutpoints coefficients.
 
     Parameters
     ----------
@@ -19,6 +19,7 @@ def require_one_predictor(facts: ModelFacts, wanted_by: str, instead: str) -> No
     ------
     FitError
     """
+    refuse_nominal(facts, wanted_by, instead)
     if facts.specific is not None:
         raise FitError(
             f"{wanted_by} takes the same coefficients for all categories, and in this model those "
@@ -29,4 +30,25 @@ def require_one_predictor(facts: ModelFacts, wanted_by: str, instead: str) -> No
         raise FitError(
             f"{wanted_by} takes the same {names} for all rows, and in this model {names} depends "
             f"on the row (distributional). {instead}"
+        )
+
+
+def refuse_nominal(facts: ModelFacts, wanted_by: str, instead: str) -> None:
+    """Raise where the outcome has unordered categories.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    wanted_by, instead : str
+        What is asked for, and what to do, as in `require_one_predictor`.
+
+    Raises
+    ------
+    FitError
+    """
+    if facts.nominal:
+        raise FitError(
+            f"{wanted_by} takes one linear predictor for granted, and the categories of "
+            f"{quoted(facts.response)} have no order and a linear predictor each, against "
+            f"{quoted(facts.baseline_category)}. {instead}"
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
+from bayesml.posterior.predictor_arrays import predictor_coefficients
 from bayesml.records.facts import PartFacts
 from bayesml.records.fits import Fit
 from bayesml.records.prior_rows import ABOVE_2
@@ -32,14 +33,16 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
     -------
     dict of str to array, shape (chains, draws)
         Keys ``"Intercept"``, ``"beta"`` (all other coefficients), ``"sd_<grouping>"``,
-        ``"corr_<grouping>"``, and the likelihood's parameters, or ``"Intercept_<parameter>"`` and
+        ``"corr_<grouping>"``, of a nominal outcome ``"Intercept[<category>]"`` and
+        ``"beta[<category>:<coefficient>]"``, and the likelihood's parameters, or
+        ``"Intercept_<parameter>"`` and
         ``"beta_<parameter>"`` of those with a formula of their own.
     """
     texts = prior_texts_of(fit)
     facts, posterior = fit.facts, fit.posterior
     found: dict[str, np.ndarray] = {}
     shift = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"]))
-    if "beta" in posterior:
+    if "beta" in posterior and not facts.nominal:
         beta = _values(fit, "beta")
         # With an intercept this is the intercept at the mean of the predictors, for cutpoints the
         # shift that the means make.
@@ -81,7 +84,10 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
             found[key] = _density(texts[key].removesuffix(ABOVE_2), "positive", above)
     shift = shift[..., None]
     for part in facts.parts:
-        found |= _part_densities(fit, part, texts)
+        if facts.nominal:
+            found |= _category_densities(fit, part, texts)
+        else:
+            found |= _part_densities(fit, part, texts)
         if part.category_specific:
             shift = shift + _values(fit, "beta_cs") @ np.array(part.coefficient_means)
     for parameter in fit.spec.scalar_parameters:
@@ -116,6 +122,23 @@ def _part_densities(fit: Fit, part: PartFacts, texts: Mapping[str, str]) -> dict
             ],
             axis=(0, -1),
         )
+    return found
+
+
+def _category_densities(
+    fit: Fit, category: PartFacts, texts: Mapping[str, str]
+) -> dict[str, np.ndarray]:
+    """Return the densities of a category's intercept (at the mean of the predictors) and slopes."""
+    found: dict[str, np.ndarray] = {}
+    beta = predictor_coefficients(fit, category.parameter)
+    key = f"Intercept[{category.parameter}]"
+    if key in texts:
+        at_mean = beta @ np.array(category.coefficient_means)
+        found[key] = _density(texts[key], "real", at_mean)
+    for number, label in enumerate(category.coefficients):
+        if label != "Intercept":
+            key = f"beta[{category.parameter}:{label}]"
+            found[key] = _density(texts[key], "real", beta[..., number])
     return found
 
 

@@ -9,16 +9,18 @@ import numpy as np
 from bayesml.design.member_terms import slot_terms
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import (
+    covariance_root,
     require_normal_effects,
     require_one_covariance,
 )
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
-from bayesml.posterior.linear_predictors import covariance_root, flat_draws, flat_parameters
+from bayesml.posterior.linear_predictors import flat_draws, flat_parameters
 from bayesml.posterior.mixed_predictions import (
     mean_and_sd,
     moments_by_outcome,
     replicated_by_outcome,
 )
+from bayesml.posterior.predictor_arrays import flat_coefficients
 from bayesml.posterior.residual_fits import correlated_residuals, residual_record
 from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_residuals
 from bayesml.quantities.response_means import response_mean
@@ -150,7 +152,7 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
     """Return at most `most` draws, evenly spaced over all chains."""
     chosen = chosen_places(fit.draws_made, most)
     groupings = [item.identifier for item in fit.facts.groupings]
-    beta = flat_draws(fit, "beta") if "beta" in fit.posterior else np.empty((fit.draws_made, 0))
+    beta = flat_coefficients(fit)
     parameters = {name: values[chosen] for name, values in flat_parameters(fit).items()}
     record = residual_record(fit.spec)
     if record is not None:
@@ -161,9 +163,7 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
         {name: flat_draws(fit, f"u_{name}")[chosen] for name in groupings},
         {item.identifier: covariance_root(fit, item)[chosen] for item in fit.facts.groupings},
         {
-            part.parameter: flat_draws(fit, f"beta_{part.parameter}")[chosen]
-            if part.coefficients
-            else np.empty((len(chosen), 0))
+            part.parameter: flat_coefficients(fit, part.parameter)[chosen]
             for part in fit.facts.parts
         },
     )
@@ -268,7 +268,7 @@ def predictors_of(
 
 def row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.ndarray]:
     """Return the likelihood's parameters, each an array that broadcasts to (draws, rows, ...)."""
-    if checked.fit.facts.outcomes:
+    if checked.fit.facts.outcome_column:
         own = outcomes_of_rows(checked)
         return {name: value[:, own] for name, value in draws.parameters.items()}
     # One more axis than the draws: the rows.

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.effect_distributions import require_one_covariance, require_shared_terms
+from bayesml.posterior.predictor_arrays import predictor_coefficients
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.replicated_rows import (
     DRAWS,
     CheckedRows,
@@ -98,6 +100,9 @@ def residuals(
     seed = checked_seed(seed)
     if level is not None:
         return _unit_residuals(fit, checked_grouping(fit, level), checked_prob(prob), seed)
+    refuse_nominal(
+        fit.facts, "bml.residuals of rows", "Use bml.posterior_checks(fit), or name a grouping."
+    )
     return _row_residuals(checked_rows(fit, draws), seed)
 
 
@@ -160,7 +165,7 @@ def _unit_residuals(fit: Fit, facts: GroupingFacts, prob: float, seed: int) -> p
             "unit": np.repeat(effects.coords[name].values, terms),
             "term": list(facts.terms) * units,
             "rows": np.repeat(group.size, terms),
-            "fitted": np.repeat(_fixed_by_unit(fit, checked, group), terms),
+            "fitted": _fixed_by_unit(fit, checked, group).ravel(),
             "residual": numbers.mean.ravel(),
             "sd": numbers.sd.ravel(),
             "lower": numbers.lower.ravel(),
@@ -181,10 +186,18 @@ def _unit_residuals(fit: Fit, facts: GroupingFacts, prob: float, seed: int) -> p
 
 
 def _fixed_by_unit(fit: Fit, checked: CheckedRows, group: UnitMembers) -> np.ndarray:
-    """Return the mean over each unit's rows of the posterior mean of X beta and the offset."""
-    rows = checked.rows
-    fixed = rows.offset.astype(float)
-    if "beta" in fit.posterior:
-        beta = fit.coefficient_draws.mean(axis=(0, 1))
-        fixed = fixed + rows.predictors @ beta
-    return unit_moments(fixed[None], group.members)[0][0]
+    """Return the mean over each unit's rows of the posterior mean of X beta and the offset.
+
+    Returns
+    -------
+    array, shape (units, terms)
+        The same for every term, but for those of a nominal outcome's categories.
+    """
+    rows, facts = checked.rows, fit.facts
+    predictors = group.facts.predictors if facts.nominal else ("",) * len(group.facts.terms)
+    found = {}
+    for name in dict.fromkeys(predictors):
+        x = rows.parts[name] if name else rows.predictors
+        fixed = rows.offset + x @ predictor_coefficients(fit, name).mean(axis=(0, 1))
+        found[name] = unit_moments(fixed[None], group.members)[0][0]
+    return np.column_stack([found[name] for name in predictors])

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 
 At = Mapping[str, object]
+
+SCALES = ("latent", "response")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,19 @@ class ShareCase:
     def kind_of(self, grouping: GroupingFacts) -> int | None:
         """Return the number of the kind of a grouping's units; None where all have the same SDs."""
         return grouping.kinds.index(self.kinds[grouping.by]) if grouping.kinds else None
+
+
+def check_scale(fit: Fit, scale: str) -> None:
+    """Raise where there is no such scale, or the outcome has no shares on it.
+
+    Raises
+    ------
+    FitError
+    """
+    if scale not in SCALES:
+        raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
+    if scale == "response":
+        refuse_nominal(fit.facts, "The response scale", "Use scale='latent'.")
 
 
 def share_cases(fit: Fit, at: At | None) -> tuple[list[ShareCase], dict[str, tuple[str, ...]]]:

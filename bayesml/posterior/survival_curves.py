@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.group_strategies import Groups, shown_groups
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
     flat_parameters,
     predictor_blocks,
 )
-from bayesml.posterior.prediction_rows import Groups, shown_groups
 from bayesml.posterior.replicated_rows import checked_seed
 from bayesml.posterior.summaries import interval_words
 from bayesml.posterior.survival_rows import (

@@ -10,14 +10,9 @@ import pandas as pd
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import require_shared_terms
 from bayesml.posterior.evaluation_point import evaluation_point
+from bayesml.posterior.group_strategies import Groups, checked_groups
 from bayesml.posterior.linear_predictors import predictor_blocks
-from bayesml.posterior.prediction_rows import (
-    Groups,
-    PredictionRows,
-    RowsOfGrouping,
-    checked_groups,
-    new_rows,
-)
+from bayesml.posterior.prediction_rows import PredictionRows, RowsOfGrouping, new_rows
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.quantities.survival_probabilities import mean_over_normal
 from bayesml.records.fits import Fit

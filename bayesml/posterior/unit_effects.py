@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import listed
+from bayesml.posterior.predictor_arrays import predictor_coefficients
 from bayesml.posterior.unit_tables import (
     At,
     UnitDraws,
@@ -189,10 +190,7 @@ def group_coefficients(
         place = coefficient_place(label.removeprefix(f"{predictor}:"), coefficients[predictor])
         places.append(place)
         if place is not None:
-            beta = fit.coefficient_draws
-            if predictor:
-                beta = fit.posterior[f"beta_{predictor}"].transpose("chain", "draw", ...).values
-            shift[:, :, column] = beta[:, :, place]
+            shift[:, :, column] = predictor_coefficients(fit, predictor)[:, :, place]
     if draws:
         values = effects.values + shift[:, :, None]
         return as_unit_array(fit, effects, values, "group_coefficients")

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.fitted_rows import UnitRows
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.replicated_rows import (
     DRAWS,
     NEW,
@@ -73,6 +74,9 @@ def unit_checks(
     prob, seed = checked_prob(prob), checked_seed(seed)
     if units not in (SAME, NEW):
         raise FitError(f"units is {quoted(str(units))}. Allowed: 'same', 'new'.")
+    refuse_nominal(
+        fit.facts, "bml.unit_checks", "Use bml.posterior_checks(fit), which has every category."
+    )
     facts = checked_grouping(fit, grouping)
     checked = checked_rows(fit, draws)
     group = UnitMembers.of(checked, facts)

@@ -14,7 +14,9 @@ from bayesml.posterior.likelihood_rows import (
 )
 from bayesml.quantities.integrated_likelihoods import IntegratedGroup
 from bayesml.quantities.joint_likelihoods import integrated_jointly
+from bayesml.quantities.nominal_shares import nominal_derivatives
 from bayesml.quantities.response_means import response_mean
+from bayesml.specs.families import family_named
 
 
 def unknown_spread(
@@ -82,7 +84,9 @@ def group_with_parts(
 ) -> IntegratedGroup:
     """Integrate effects out that enter several linear predictors."""
     known = {name: ~slots for name, slots in own.items()}
-    names = ["", *rows.parts]
+    # The baseline of a nominal outcome has no effects.
+    nominal = family_named(rows.family).response == "nominal"
+    names = [*([] if nominal else [""]), *rows.parts]
     predictors = np.array([known_predictor(rows, draws, chosen, known, name) for name in names])
     likelihood = row_likelihood(rows, draws, chosen, known)
     columns: list[np.ndarray] = []
@@ -101,10 +105,20 @@ def group_with_parts(
             )
 
     def of_rows(at: np.ndarray) -> np.ndarray:
+        main, others = (np.zeros(at.shape[1:]), at) if nominal else (at[0], at[1:])
         moved = {
             name: response_mean(part.link, values)
-            for (name, part), values in zip(rows.parts.items(), at[1:], strict=True)
+            for (name, part), values in zip(rows.parts.items(), others, strict=True)
         }
-        return replace(likelihood, parameters={**likelihood.parameters, **moved})(at[0])
+        return replace(likelihood, parameters={**likelihood.parameters, **moved})(main)
 
-    return integrated_jointly(of_rows, predictors, np.concatenate(columns, axis=2), rng)
+    def of_categories(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return nominal_derivatives(likelihood.outcome, at)
+
+    return integrated_jointly(
+        of_rows,
+        predictors,
+        np.concatenate(columns, axis=2),
+        rng,
+        of_categories if nominal else None,
+    )

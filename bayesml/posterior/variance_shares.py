@@ -22,6 +22,7 @@ from bayesml.posterior.share_cases import (
     ShareCase,
     at_of_case,
     averages_a_curve,
+    check_scale,
     mean_offset,
     of_cases,
     share_cases,
@@ -42,7 +43,6 @@ from bayesml.specs.family_records import Family
 from bayesml.specs.links import LINKS
 
 WHOLE, MEAN = "whole", "mean over rows"
-SCALES = ("latent", "response")
 # The only case of a fit of one outcome whose units are all of one kind.
 ONLY = ShareCase()
 _FIELDS = fields(VariancePartition)
@@ -148,13 +148,12 @@ def _shares(
         )
     counts = link.name == "log"
     latent = one.latent_variance is not None
-    if scale not in SCALES:
-        raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
+    check_scale(fit, scale)
     # Outcomes between 0 and 1 have no other scale.
     on_response = (scale == "response" and latent) or family.response == "unit"
     modelled = bool(family.level1) and not spec.level1
     point = evaluation_point(
-        fit, at, fixed=counts or on_response, outcome=outcome, parts=bool(facts.parts)
+        fit, at, fixed=counts or on_response, outcome=outcome, parts=bool(spec.distributional)
     )
     between = between_variances(fit, point, case)
     containing = np.array(

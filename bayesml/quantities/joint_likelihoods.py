@@ -11,6 +11,9 @@ from bayesml.quantities.integrated_likelihoods import IntegratedGroup
 # Log-likelihood of rows, shape (rows, draws), at linear predictors of shape (predictors, rows,
 # draws).
 Likelihood = Callable[[np.ndarray], np.ndarray]
+# Slopes (predictors, rows, draws) and negative curvatures (predictors, predictors, rows, draws) at
+# the same.
+Derivatives = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 _STEP = 1e-3
 _SETTLED = 1e-3
@@ -30,6 +33,7 @@ def integrated_jointly(
     predictors: np.ndarray,
     design: np.ndarray,
     rng: np.random.Generator,
+    derivatives: Derivatives | None = None,
 ) -> IntegratedGroup:
     """Return the log-likelihood of a group of rows with effects on several predictors integrated.
 
@@ -48,6 +52,9 @@ def integrated_jointly(
         What a standardised effect adds to each linear predictor.
     rng : numpy Generator
         For importance sampling.
+    derivatives : callable, optional
+        Slopes and curvatures of the log-likelihoods; None: by finite differences, predictor by
+        predictor.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def integrated_jointly(
     effects = design.shape[2]
     # Draws first, predictors and rows in one axis: the sums over rows are products of matrices.
     wide = np.ascontiguousarray(np.moveaxis(design, 3, 0)).reshape(design.shape[3], -1, effects)
-    mode, precision = _mode(likelihood, predictors, wide)
+    mode, precision = _mode(likelihood, predictors, wide, derivatives)
     factor = np.linalg.cholesky(precision)
     identity = np.broadcast_to(np.eye(effects), factor.shape)
     span = np.linalg.solve(np.swapaxes(factor, 1, 2), identity)
@@ -103,18 +110,29 @@ def _added(wide: np.ndarray, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
 
 
 def _mode(
-    likelihood: Likelihood, predictors: np.ndarray, wide: np.ndarray
+    likelihood: Likelihood,
+    predictors: np.ndarray,
+    wide: np.ndarray,
+    derivatives: Derivatives | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mode of log p(y, x), shape (draws, effects), and the precision there.
 
-    Newton's method with curvatures predictor by predictor: at the mode what they have in common
-    hardly matters, and the proposals need not be exact.
+    Newton's method. By finite differences curvatures are those of each predictor alone: at the mode
+    what they have in common hardly matters, and the proposals need not be exact.
     """
     draws, _, effects = wide.shape
     x = np.zeros((draws, effects))
     for _ in range(_MOST_STEPS):
-        slope, curvature = _derivatives(likelihood, predictors + _added(wide, x, predictors.shape))
-        precision = np.swapaxes(wide * curvature[:, :, None], 1, 2) @ wide + np.eye(effects)
+        at = predictors + _added(wide, x, predictors.shape)
+        if derivatives is None:
+            slope, curvature = _derivatives(likelihood, at)
+            weighted = wide * curvature[:, :, None]
+        else:
+            slopes, curvatures = derivatives(at)
+            slope = np.moveaxis(slopes, 2, 0).reshape(draws, -1)
+            by_predictor = wide.reshape(draws, len(at), -1, effects)
+            weighted = np.einsum("pqrd,dqre->dpre", curvatures, by_predictor).reshape(wide.shape)
+        precision = np.swapaxes(weighted, 1, 2) @ wide + np.eye(effects)
         pull = (np.swapaxes(wide, 1, 2) @ slope[:, :, None])[:, :, 0] - x
         step = np.linalg.solve(precision, pull[:, :, None])[:, :, 0]
         moved = np.abs((wide @ step[:, :, None])[:, :, 0]).max(axis=1, initial=0.0)

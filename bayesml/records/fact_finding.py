@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesml.design.codings import Coding
 from bayesml.design.designs import Design, VaryingPart
+from bayesml.design.matrices import Matrix
 from bayesml.design.member_terms import all_slots
 from bayesml.design.stored_designs import design_matrices
 from bayesml.records.facts import GroupingFacts, ModelFacts, PartFacts
@@ -28,7 +29,8 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
         response=spec.response_label,
         response_identifier=resolved.response,
         coefficients=resolved.coefficients,
-        coefficient_means=tuple(float(value) for value in design.fixed.values.mean(axis=0)),
+        coefficient_means=tuple(float(value) for value in design.fixed.values.mean(axis=0))
+        * (len(resolved.outcomes) if resolved.nominal else 1),
         groupings=tuple(
             _grouping_facts(grouping, part, design)
             for grouping, part in zip(resolved.groupings, design.varying, strict=True)
@@ -51,15 +53,18 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
         outcome_dim=resolved.outcome_dim if resolved.outcomes else "",
         stacked=bool(spec.outcomes),
         parts=tuple(
-            PartFacts(
-                part.parameter,
-                part.link,
-                part.coefficients,
-                tuple(float(mean) for mean in design.parts[part.parameter].values.mean(axis=0)),
-            )
-            for part in resolved.parts
+            PartFacts(name, link, matrix.labels, tuple(map(float, matrix.values.mean(axis=0))))
+            for name, link, matrix in _further_predictors(resolved, design)
         ),
+        baseline_category=resolved.baseline_category,
     )
+
+
+def _further_predictors(resolved: ResolvedSpec, design: Design) -> list[tuple[str, str, Matrix]]:
+    """Return name, link and X of every linear predictor but the main one."""
+    if resolved.nominal:
+        return [(category, "identity", design.fixed) for category in resolved.outcomes]
+    return [(part.parameter, part.link, design.parts[part.parameter]) for part in resolved.parts]
 
 
 def _censored_words(bounds: Mapping[str, np.ndarray], rows: int) -> str:

@@ -94,12 +94,13 @@ class GroupingFacts:
 
 @dataclass(frozen=True)
 class PartFacts:
-    """The linear predictor of a parameter, or category-specific effects, as a fit knows it.
+    """The linear predictor of a parameter or category, or category-specific effects.
 
     Parameters
     ----------
     parameter, link : str
-        Such as ``"sigma"``, on the scale of ``"log"``; ``"cs"`` of category-specific effects.
+        Such as ``"sigma"``, on the scale of ``"log"``; a category, on its own scale; ``"cs"`` of
+        category-specific effects.
     coefficients : tuple of str
         Labels of its fixed part.
     coefficient_means : tuple of float
@@ -156,17 +157,20 @@ class ModelFacts:
     censored : str
         How many durations were not observed whole, in words; empty where all were.
     outcomes : tuple of str
-        Several outcomes, or members of a unit, with coefficients of their own; `coefficients`
-        are then those of the first outcome first, ``"written:Intercept"``.
+        Several outcomes, or members of a unit, or the categories of a nominal outcome but the
+        baseline, with coefficients of their own; `coefficients` are then those of the first
+        outcome first, ``"written:Intercept"``.
     outcome_column : str
-        The column that says of which outcome or member a row is.
+        The column that says of which outcome or member a row is; empty for categories.
     outcome_dim : str
         Name of their dim.
     stacked : bool
         Whether a row of the table was made a row for each outcome.
     parts : tuple of PartFacts
-        Parameters of the likelihood with a linear predictor of their own, and category-specific
-        effects.
+        Parameters of the likelihood with a linear predictor of their own, the categories of a
+        nominal outcome but the baseline, and category-specific effects.
+    baseline_category : str
+        The category of a nominal outcome whose linear predictor is 0; empty for other outcomes.
     """
 
     formula: str
@@ -196,6 +200,7 @@ class ModelFacts:
     outcome_dim: str = ""
     stacked: bool = False
     parts: tuple[PartFacts, ...] = ()
+    baseline_category: str = ""
 
     def to_json(self) -> str:
         """Return the facts as JSON text."""
@@ -216,8 +221,16 @@ class ModelFacts:
 
     @property
     def main_groupings(self) -> tuple[GroupingFacts, ...]:
-        """The groupings over which something of the main linear predictor varies."""
-        return tuple(item for item in self.groupings if item.places())
+        """The groupings over which something of the main linear predictor varies.
+
+        A nominal outcome's linear predictors are all of them main ones.
+        """
+        return tuple(item for item in self.groupings if item.places() or self.nominal)
+
+    @property
+    def nominal(self) -> tuple[str, ...]:
+        """All categories of a nominal outcome, the baseline first; empty for other outcomes."""
+        return (self.baseline_category, *self.outcomes) if self.baseline_category else ()
 
     def grouping(self, name: str) -> GroupingFacts | None:
         """Return the grouping of this name, or None."""
@@ -244,7 +257,10 @@ def outcome_places(facts: ModelFacts, labels: Sequence[str], number: int) -> np.
 
 def outcome_terms(facts: ModelFacts, grouping: GroupingFacts, number: int) -> np.ndarray:
     """Return a grouping's row of Z at the mean of an outcome's rows; 0 for other outcomes."""
-    share = facts.level_shares[facts.outcome_column][facts.outcomes[number]]
+    # All rows tell of every category of a nominal outcome.
+    share = (
+        1.0 if facts.nominal else facts.level_shares[facts.outcome_column][facts.outcomes[number]]
+    )
     row = np.zeros(len(grouping.terms))
     places = outcome_places(facts, grouping.terms, number)
     row[places] = np.array(grouping.term_means)[places] / share

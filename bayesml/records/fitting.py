@@ -240,7 +240,7 @@ def _row_groups(model: Model) -> "dict[str, xr.Dataset]":
         attrs={"response": model.spec.response_label},
     )
     constant: dict[str, Any] = {}
-    if model.resolved.outcomes:
+    if model.design.outcomes is not None:
         # The columns of all outcomes: those of the first outcome first.
         constant["x"] = (("obs", "coef"), model.design.fixed.values)
         rows = rows | {"coef": np.array(model.resolved.coefficients, dtype=object)}

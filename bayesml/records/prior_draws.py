@@ -13,6 +13,7 @@ from bayesml.quantities.residual_covariances import CorrelatedResiduals, draw_re
 from bayesml.quantities.student_effects import student_spread
 from bayesml.records.modelling import Model
 from bayesml.records.prior_columns import correlation_factors, one_prior, prior_columns
+from bayesml.records.prior_predictors import prior_predictor
 from bayesml.specs.links import LINKS
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
 
@@ -267,42 +268,6 @@ def _blocks(model: Model, draws: int) -> Iterator[slice]:
         yield slice(start, min(start + size, draws))
 
 
-def _linear_predictor(
-    model: Model,
-    parameters: Mapping[str, np.ndarray],
-    reported: Mapping[str, np.ndarray],
-    block: slice,
-    predictor: str = "",
-) -> np.ndarray:
-    """Return a block of draws of a linear predictor, shape (block, rows), at centred X."""
-    suffix = f"_{predictor}" if predictor else ""
-    data = model.data
-    slopes = parameters[f"slopes{suffix}"][block]
-    eta = np.zeros((len(slopes), len(model.design.response.values)))
-    if model.resolved.outcomes:
-        eta += reported["beta"][block].reshape(len(eta), -1) @ model.design.fixed.values.T
-    elif f"intercept{suffix}" in parameters:
-        eta += parameters[f"intercept{suffix}"][block, None]
-    x = data.get(f"x{suffix}_centred", data.get(f"x{suffix}"))
-    if x is not None and not model.resolved.outcomes:
-        eta += slopes @ x.T
-    if "offset" in data and not predictor:
-        eta += data["offset"]
-    for grouping, part in zip(model.resolved.groupings, model.design.varying, strict=True):
-        effects = reported[f"u_{grouping.identifier}"][block]
-        for term, own in enumerate(part.predictors):
-            if own != predictor:
-                continue
-            shared, z = effects[:, part.units.index, term], part.terms[..., term]
-            if part.units.weights is not None and z.ndim == 2:
-                eta += (shared * part.units.weights * z).sum(axis=-1)
-                continue
-            if part.units.weights is not None:
-                shared = (shared * part.units.weights).sum(axis=-1)
-            eta += z * shared
-    return eta
-
-
 def _outcomes(
     model: Model,
     parameters: Mapping[str, np.ndarray],
@@ -310,7 +275,7 @@ def _outcomes(
     block: slice,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    eta = _linear_predictor(model, parameters, reported, block)
+    eta = prior_predictor(model, parameters, reported, block)
     if model.design.residual is not None:
         rows, residual = model.design.residual, model.resolved.residual
         assert residual is not None
@@ -333,12 +298,14 @@ def _outcomes(
     if model.design.outcomes is not None:
         own = model.design.outcomes.number
         values = {name: value[:, 0][:, own] for name, value in values.items()}
+    for category in model.resolved.outcomes if model.resolved.nominal else ():
+        values[category] = prior_predictor(model, parameters, reported, block, category)
     for part in model.resolved.parts:
         if part.category_specific:
             moved = parameters["slopes_cs"][block] @ model.data["x_cs_centred"].T
             values["cutpoints"] = values["cutpoints"] - moved.swapaxes(1, 2)
             continue
-        own = _linear_predictor(model, parameters, reported, block, part.parameter)
+        own = prior_predictor(model, parameters, reported, block, part.parameter)
         with np.errstate(over="ignore"):
             values[part.parameter] = np.minimum(LINKS[part.link].inverse(own), _LARGEST)
     trials = np.asarray(model.data.get("trials", 1))

@@ -27,6 +27,8 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
         rows.append(row(f"beta[{label}]", prior.text, "beta"))
     for grouping in resolved.groupings:
         predictors = grouping.predictors or ("",) * len(grouping.terms)
+        if resolved.nominal:
+            predictors = ("",) * len(grouping.terms)
         labels = zip(grouping.sd_labels, grouping.sd_priors, strict=True)
         for number, (label, prior) in enumerate(labels):
             place = number % len(grouping.terms)

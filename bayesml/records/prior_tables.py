@@ -130,7 +130,7 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
                 name: values[:, number] if name in by_outcome else values
                 for name, values in draws.items()
             }
-            rows = [outcome_terms(model.facts, item, number) for item in model.facts.groupings]
+            rows = [outcome_terms(model.facts, item, number) for item in groupings]
             for name, values in _implied_at(model, own, rows, number):
                 yield f"{name} [{outcome}]", values
         return

@@ -177,6 +177,11 @@ def _outcome_words(fit: Fit) -> str:
         return f"The outcomes are {outcomes} (family {facts.family}, link {facts.link})."
     if facts.categories:
         return f"{words}, with the categories {', '.join(facts.categories)}, lowest first."
+    if facts.nominal:
+        return (
+            f"{words}, with the categories {', '.join(facts.nominal)}; every coefficient is one of "
+            f"the log odds against {facts.baseline_category}."
+        )
     spread = facts.response_sd if np.isfinite(facts.response_sd) else 0.0
     decimals = 3 if facts.family == "binomial" else 2 if spread == 0 or spread >= 0.1 else 4
     what = "share of successes" if facts.family == "binomial" else "mean"
@@ -228,7 +233,7 @@ def coefficients_section(fit: Fit, prob: float) -> Section:
             )
         )
     for part in facts.parts:
-        if part.coefficients:
+        if part.coefficients and not facts.nominal:
             what = f"coefficients of {part.parameter} (on the {part.link} scale)"
             if part.category_specific:
                 what = "category-specific coefficients, one for each cutpoint"

@@ -9,6 +9,7 @@ from bayesml.specs.binary_families import BINARY_FAMILIES
 from bayesml.specs.count_families import COUNT_FAMILIES
 from bayesml.specs.duration_families import DURATION_FAMILIES
 from bayesml.specs.family_records import Family
+from bayesml.specs.nominal_families import NOMINAL_FAMILIES
 from bayesml.specs.ordered_families import ORDERED_FAMILIES
 from bayesml.specs.positive_families import POSITIVE_FAMILIES
 from bayesml.specs.real_families import REAL_FAMILIES
@@ -21,14 +22,12 @@ FAMILIES = {
         *BINARY_FAMILIES,
         *COUNT_FAMILIES,
         *ORDERED_FAMILIES,
+        *NOMINAL_FAMILIES,
         *DURATION_FAMILIES,
     )
 }
 
 _ALIASES = {alias: family.name for family in FAMILIES.values() for alias in family.aliases}
-
-# Names of unordered categories in other software.
-_NOMINAL = ("nominal", "multinomial", "categorical")
 
 
 def family_named(name: str) -> Family:
@@ -37,7 +36,7 @@ def family_named(name: str) -> Family:
     Raises
     ------
     SpecError
-        There is no family of this name, or not yet.
+        There is no family of this name.
 
     Examples
     --------
@@ -46,12 +45,6 @@ def family_named(name: str) -> Family:
     """
     if isinstance(name, str) and name in FAMILIES:
         return FAMILIES[name]
-    if name in _NOMINAL:
-        raise SpecError(
-            f"The family {quoted(name)}, of outcomes with unordered categories, is not supported "
-            "yet. Model each category against a baseline category with family='binomial', on the "
-            "rows that have one of the two; for ordered categories use family='ordinal'."
-        )
     if str(name) in _ALIASES:
         hint = f"Write {quoted(_ALIASES[str(name)])}. "
     else:

@@ -11,7 +11,7 @@ from bayesml.specs.censoring import Durations
 from bayesml.specs.distributions import Support
 from bayesml.specs.links import LINKS, Link
 
-ResponseKind = Literal["real", "positive", "unit", "binary", "count", "ordered"]
+ResponseKind = Literal["real", "positive", "unit", "binary", "count", "ordered", "nominal"]
 
 # Draws of the likelihood's parameters by name; "link" is the name of the link.
 Parameters = Mapping[str, Any]
@@ -53,8 +53,9 @@ class Family:
         Its outcomes in a few words, for model files and tables.
     links : tuple of str
         Links that it may have, the default first.
-    response : {"real", "positive", "unit", "binary", "count", "ordered"}
-        What outcomes it takes; "unit" is between 0 and 1, without the ends.
+    response : {"real", "positive", "unit", "binary", "count", "ordered", "nominal"}
+        What outcomes it takes; "unit" is between 0 and 1, without the ends; "nominal" has a linear
+        predictor for each category but the baseline.
     likelihood : str
         Template of the PyMC statement: `NAME` is the observed variable's name, `eta` the linear
         predictor, `d` the data, parameters have their names; conditions on `link` and `trials`.
@@ -68,18 +69,20 @@ class Family:
         stand on the second-last axis and draws on the last one; further axes of `eta` (nodes of a
         quadrature) come first. `parameters` holds ``trials`` where there are some; of ordered
         outcomes ``cutpoints``, shape (cutpoints, 1, draws), and ``lower`` and ``upper``, those
-        below and above the outcome's category.
+        below and above the outcome's category; of nominal ones every category but the baseline, by
+        name, its linear predictor, while `eta` is the baseline's: 0.
     variance : callable
         ``variance(mean, parameters, trials)``: variance of the outcome, of the share of successes
-        where there are trials. Not used for ordered outcomes.
+        where there are trials. Not used for ordered and nominal outcomes.
     example : str
         NumPy statement that draws `y` from `eta` in a standalone script; `{mean}` stands for the
         inverse link of `eta`, `{trials}` for the number of trials, `{latent}` for a draw a row of
-        the latent error, `{latents}` for one a row and cutpoint.
+        the latent error, `{latents}` for one a row and cutpoint, `{categories}` for their number.
     equation : str
         LaTeX of the outcome's distribution; `{mean}` stands for the inverse link of the linear
         predictor, `{trials}` for the number of trials. Of ordered outcomes the probability whose
-        link is cutpoint c less the linear predictor; `{outcome}` stands for the outcome.
+        link is cutpoint c less the linear predictor; `{outcome}` stands for the outcome. Of nominal
+        ones what the linear predictor of category c is, against the `{baseline}`.
     parameters : tuple of Parameter
         Further parameters.
     intercept : bool
@@ -96,8 +99,8 @@ class Family:
         Name of the parameter that sets the level-1 SD, empty where the level-1 variance is fixed
         by the link or depends on the mean.
     latent : bool
-        Whether the outcome is a latent variable cut at thresholds, whose level-1 variance the link
-        fixes.
+        Whether the outcome is a latent variable cut at thresholds, or log odds, whose level-1
+        variance the link fixes.
     mean_factor : callable
         ``mean_factor(parameters)``: the mean of the outcome over the inverse link of the linear
         predictor; below 1 for zero-inflated counts.
@@ -152,7 +155,7 @@ class Family:
     @property
     def discrete(self) -> bool:
         """Whether outcomes have probabilities; the others have densities."""
-        return self.response in ("binary", "count", "ordered")
+        return self.response in ("binary", "count", "ordered", "nominal")
 
     def link(self, name: str = "") -> Link:
         """Return the link of this name, or the default link.

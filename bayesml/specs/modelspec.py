@@ -14,6 +14,7 @@ from bayesml.specs.formulas import parse_formula, terms_by
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
 from bayesml.specs.member_terms import check_member_terms
+from bayesml.specs.nominal_checks import check_nominal
 from bayesml.specs.outcome_checks import check_one_outcome, check_outcomes
 from bayesml.specs.outcome_families import (
     OutcomeFamily,
@@ -67,7 +68,8 @@ class ModelSpec:
         is added to the linear predictor; and of an offset on the link scale. Of several outcomes
         the trials are those of every binomial one, the exposure that of every count.
     categories : tuple
-        Order of an ordinal outcome's categories, lowest first.
+        Order of an ordinal outcome's categories, lowest first, or the categories of a nominal one,
+        the baseline first.
     success : str or None
         The value of a two-valued text outcome that counts as 1.
     priors : tuple of (key, text)
@@ -188,7 +190,12 @@ class ModelSpec:
             ("trials", self.trials is not None, record.response == "binary", "binomial"),
             ("success", self.success is not None, record.response == "binary", "binomial"),
             ("exposure", self.exposure is not None, record.response == "count", "poisson"),
-            ("categories", bool(self.categories), record.response == "ordered", "ordinal"),
+            (
+                "categories",
+                bool(self.categories),
+                record.response in ("ordered", "nominal"),
+                "ordinal",
+            ),
         )
         for name, given, fits, family in belongs:
             if given and not fits:
@@ -226,11 +233,18 @@ class ModelSpec:
             )
         if len(set(map(str, self.categories))) != len(self.categories):
             raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
+        if self.nominal:
+            check_nominal(self)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Columns of several outcomes; empty where there is one."""
         return outcomes_of(self.response)
+
+    @property
+    def nominal(self) -> bool:
+        """Whether every category of the outcome but the baseline has a linear predictor."""
+        return not self.families and self.family_record.response == "nominal"
 
     @property
     def outcome_column(self) -> str:

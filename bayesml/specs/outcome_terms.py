@@ -12,6 +12,8 @@ from bayesml.specs.syntax import Call, Name, Node, children
 OUTCOME, VALUE, ROW = "outcome", "response", "row"
 # Dim of the members of a unit, whatever their column is called.
 MEMBER = "member"
+# Dim of the categories of a nominal outcome but the baseline.
+CATEGORY = "category"
 
 
 def outcomes_of(response: str) -> tuple[str, ...]:

@@ -287,8 +287,9 @@ class ResolvedSpec:
     residual : ResolvedResidual or None
         How residuals are correlated, None where they are independent.
     outcomes : tuple of str
-        Several outcomes, or members of a unit, each with coefficients of its own; empty where
-        there is one. `coefficients` are then those of the first outcome first.
+        Several outcomes, or members of a unit, or the categories of a nominal outcome but the
+        baseline, each with coefficients of its own; empty where there is one. `coefficients` are
+        then those of the first outcome first.
     outcome_dim : str
         Name of their dim.
     intercept_priors : tuple of Prior
@@ -300,6 +301,8 @@ class ResolvedSpec:
         effects.
     outcome_identifiers : tuple of str
         Names of the outcomes in the source where each has a likelihood of its own; else empty.
+    baseline_category : str
+        The category of a nominal outcome whose linear predictor is 0; empty for other outcomes.
     """
 
     spec: ModelSpec
@@ -321,10 +324,16 @@ class ResolvedSpec:
     outcome_parameter_priors: Mapping[str, tuple[Prior, ...]] = field(default_factory=dict)
     parts: tuple[ResolvedPart, ...] = ()
     outcome_identifiers: tuple[str, ...] = ()
+    baseline_category: str = ""
 
     def parameter_dim(self, name: str) -> str:
         """Return the dim of a likelihood's parameter that several outcomes have."""
         return f"{name}_outcome" if self.outcome_identifiers else self.outcome_dim
+
+    @property
+    def nominal(self) -> bool:
+        """Whether every category of the outcome but the baseline has a linear predictor."""
+        return self.spec.nominal
 
     @property
     def own_coefficients(self) -> tuple[str, ...]:

@@ -268,13 +268,16 @@ def unfitted_rows(model: Model) -> LikelihoodRows:
         outcome=np.asarray(design.response.values),
         trials=design.response.trials,
         offset=design.offset,
-        x=design.fixed.values,
+        x=np.empty((len(design.fixed.values), 0)) if model.spec.nominal else design.fixed.values,
         groupings=tuple(groupings),
         positions=np.asarray(design.rows.positions, dtype=np.int64),
         bounds=design.response.bounds,
         parts={
-            part.parameter: PartRows(part.link, design.parts[part.parameter].values)
-            for part in model.resolved.parts
+            part.parameter: PartRows(
+                part.link,
+                design.fixed.values if model.spec.nominal else design.parts[part.parameter].values,
+            )
+            for part in model.facts.parts
         },
         outcome_number=None if design.outcomes is None else design.outcomes.number,
         families=families_of_outcomes(model.spec),

@@ -14,7 +14,7 @@ from scipy import integrate, special, stats
 
 import bayesml as bml
 from bayesml.errors import BayesmlError, FitError, TableError
-from bayesml.posterior.prediction_rows import STRATEGIES
+from bayesml.posterior.group_strategies import STRATEGIES
 from bayesml.records.fits import Fit
 
 MakeFit = Callable[..., Fit]

@@ -240,6 +240,9 @@ def test_every_statistic_has_words(fake_fit: MakeFit) -> None:
     unequal = bml.two_level(table.iloc[3:], "y ~ 1", group="g", family="binomial")
     sizes = bml.posterior_checks(fake_fit(unequal), draws=10, seed=1)
     seen |= set(found["statistic"]) | set(sizes["statistic"])
+    ways = bml.two_level(table, "y ~ 1", group="g", family="categorical")
+    checks = bml.posterior_checks(fake_fit(ways), draws=10, seed=1)
+    seen |= {name.partition(": ")[0] for name in checks["statistic"]}
     assert seen == set(WORDS)
     assert all(len(above) > 20 and len(below) > 20 for above, below in WORDS.values())
 
