@@ -426,13 +426,18 @@ def scalar_draws(fit: bml.Fit) -> dict[str, np.ndarray]:
     """Return the draws of every reported scalar, shape (chain, draw), by the label of summary()."""
     posterior = fit.posterior
     labels: dict[str, np.ndarray] = {}
-    if fit.facts.outcomes:
+    nominal = bool(fit.facts.nominal)
+    if fit.facts.outcomes and not nominal:
         return _of_outcomes(fit)
     for dim, variable in (("coef", "beta"), ("cutpoint", "cutpoints")):
-        if variable in posterior:
+        if variable in posterior and not nominal:
             for item in posterior[dim].values:
                 labels[f"{variable}[{item}]"] = posterior[variable].sel({dim: item}).values
     for part in fit.facts.parts:
+        for item in part.coefficients if nominal else ():
+            place = {"category": part.parameter, "coef": item}
+            labels[f"beta[{part.parameter}:{item}]"] = posterior["beta"].sel(place).values
+    for part in fit.facts.parts if not nominal else ():
         variable = f"beta_{part.parameter}"
         for item in part.coefficients:
             values = posterior[variable].sel({f"coef_{part.parameter}": item}).values
