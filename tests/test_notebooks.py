@@ -31,4 +31,10 @@ def test_committed_output_is_whole(path: Path) -> None:
 def test_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAYESML_DRAWS", "50")
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    # A busy machine may take minutes to start a kernel.
+    NotebookClient(
+        notebook,
+        timeout=900,
+        startup_timeout=300,
+        resources={"metadata": {"path": str(FOLDER)}},
+    ).execute()

@@ -11,7 +11,7 @@ from bayesml.commands.sampling import wrapped
 @pytest.mark.parametrize(("columns", "width"), [(40, 40), (500, 100)])
 def test_sentences_are_folded_and_tables_are_not(monkeypatch, columns: int, width: int) -> None:
     monkeypatch.setattr(
-        shutil, "get_terminal_size", lambda *fallback: os.terminal_size((columns, 24))
+        shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((columns, 24))
     )
     sentence = "- " + "word " * 50 + "end"
     table = "name" + "  1.25" * 50
