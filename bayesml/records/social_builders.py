@@ -156,7 +156,8 @@ def with_dyads(table: Any, *, actor: str, partner: str) -> pd.DataFrame:
             f"actor and partner are both {quoted(actor)}. Name the column of who rates, and that "
             "of who is rated."
         )
-    require_columns(frame, names, "person")
+    for name, what in zip(names, ("actor", "partner"), strict=True):
+        require_columns(frame, [name], what)
     labels = plain_frame(frame, dict.fromkeys(names, "grouping"))
     for name in names:
         missing = int(labels[name].isna().sum())

@@ -287,6 +287,11 @@ def couples(table: pd.DataFrame) -> pd.DataFrame:
         ),
         (built(first_row(rater=None)), TableError, "'rater' names nobody in 1 rows"),
         (
+            built(lambda t: t.rename(columns={"target": "targets"})),
+            TableError,
+            "partner: the table has no column 'target'. Did you mean 'targets'",
+        ),
+        (
             built(first_row(family="f9"), group="family"),
             TableError,
             "2 persons belong to several groups of 'family'",
