@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayesml.engines.core_kernels import inverse_of_factor
 from bayesml.engines.elimination import Plan
 from bayesml.engines.unit_kernels import cholesky_in_place, kernel
 
@@ -247,7 +248,8 @@ def _patterns(residuals, log_sigma, parameters, coefficients, slopes, det_slopes
                 lower[i, j] = covariance[place[i], place[j]]
         if not cholesky_in_place(lower, n):
             return np.nan
-        inverse = _inverse(lower, n)
+        inverse = np.empty((n, n))
+        inverse_of_factor(lower, n, inverse)
         for i in range(n):
             total += 2.0 * residuals.counts[p] * np.log(lower[i, i])
         _coefficients_of(inverse, n, coefficients, at)
@@ -285,25 +287,6 @@ def _coefficients_of(inverse, n, out, at):  # type: ignore[no-untyped-def]
         for j in range(i):
             out[pair] = -inverse[i, j]
             pair += 1
-
-
-@kernel
-def _inverse(lower, n):  # type: ignore[no-untyped-def]
-    """Return (L L')^-1."""
-    own = np.zeros((n, n))
-    for j in range(n):
-        own[j, j] = 1.0 / lower[j, j]
-        for i in range(j + 1, n):
-            total = 0.0
-            for m in range(j, i):
-                total -= lower[i, m] * own[m, j]
-            own[i, j] = total / lower[i, i]
-    out = np.zeros((n, n))
-    for i in range(n):
-        for j in range(n):
-            for m in range(max(i, j), n):
-                out[i, j] += own[m, i] * own[m, j]
-    return out
 
 
 @kernel

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayesml.posterior.effect_distributions import covariance_root
+from bayesml.posterior.effect_distributions import factors_by_kind
 from bayesml.posterior.prediction_rows import RowsOfGrouping
-from bayesml.quantities.nominal_shares import covariance_roots
+from bayesml.quantities.nominal_shares import roots_of_rows
 from bayesml.records.fits import Fit
 
 
@@ -21,7 +21,7 @@ class CategorySpread:
     """
 
     def __init__(self, fit: Fit, part: RowsOfGrouping):
-        root = covariance_root(fit, part.facts)
+        root = factors_by_kind(fit, part.facts)
         self.covariance = np.moveaxis(root @ root.swapaxes(1, 2), 0, 2)
         self.places = [part.places(category) for category in fit.facts.outcomes]
         # Categories share their columns of Z.
@@ -67,4 +67,4 @@ def drawn_scores(
     if covariance is None:
         return scores
     normal = rng.standard_normal(scores.shape)
-    return scores + np.einsum("abrd,brd->ard", covariance_roots(covariance), normal)
+    return scores + np.einsum("abrd,brd->ard", roots_of_rows(covariance), normal)

@@ -62,35 +62,15 @@ def covariance_of_kind(
 
 
 def factors_by_kind(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
-    """Return L with L L' = Sigma of every draw, shape (chains x draws, SDs, SDs)."""
+    """Return L with L L' = Sigma of every draw, shape (chains x draws, SDs, SDs).
+
+    Block-diagonal where there are several kinds of units.
+    """
     sd, corr = sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
     return covariance_factor(
         sd.reshape(fit.draws_made, -1),
         None if corr is None else corr.reshape(fit.draws_made, *corr.shape[2:]),
     )
-
-
-def covariance_root(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
-    """Return a root S of each draw's covariance of a grouping's effects: S S' = Sigma.
-
-    Parameters
-    ----------
-    fit : Fit
-    grouping : GroupingFacts
-
-    Returns
-    -------
-    array, shape (draws, SDs, SDs)
-        Block-diagonal where there are several kinds of units.
-    """
-    sd = sds_by_kind(fit, grouping)
-    whole = sd.shape[-1]
-    sd, corr = sd.reshape(-1, whole), correlations_by_kind(fit, grouping)
-    if corr is None:
-        return sd[:, :, None] * np.eye(whole)
-    # By eigenvalues, which also takes a correlation of exactly 1.
-    values, vectors = np.linalg.eigh(corr.reshape(-1, whole, whole))
-    return sd[:, :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
 
 
 def kinds_of_rows(facts: GroupingFacts, frame: pd.DataFrame) -> np.ndarray | None:

@@ -11,8 +11,8 @@ from bayesml.design.member_terms import slot_loads, slot_terms
 from bayesml.posterior.category_blocks import CategorySpread, drawn_scores, summed
 from bayesml.posterior.category_predictors import cutpoints_of_block
 from bayesml.posterior.effect_distributions import (
-    covariance_root,
     effects_by_kind,
+    factors_by_kind,
 )
 from bayesml.posterior.mixed_predictions import means_by_outcome, outcomes_by_family
 from bayesml.posterior.outcome_parameters import parameter_values
@@ -185,7 +185,7 @@ class _Effects:
         name, facts = part.facts.identifier, part.facts
         known = (part.positions >= 0).any()
         self.known = effects_by_kind(flat_draws(fit, f"u_{name}"), facts) if known else None
-        self.root = covariance_root(fit, facts) if (part.positions < 0).any() else None
+        self.root = factors_by_kind(fit, facts) if (part.positions < 0).any() else None
         self.nu = flat_draws(fit, f"nu_{name}") if facts.student else None
         self.keeps = len(part.labels) * part.size * fit.draws_made <= _KEPT
         self.kept: dict[str, np.ndarray] = {}
@@ -235,7 +235,7 @@ class _Spread:
     """Variance that one grouping gives to rows: z' Sigma z times the sum of squared weights."""
 
     def __init__(self, fit: Fit, part: RowsOfGrouping, predictor: str):
-        root = covariance_root(fit, part.facts)
+        root = factors_by_kind(fit, part.facts)
         covariance = root @ root.swapaxes(1, 2)
         terms = only_terms(part.terms, part.places(predictor))
         first, second = np.triu_indices(root.shape[1])

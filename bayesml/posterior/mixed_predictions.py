@@ -57,15 +57,16 @@ def outcomes_by_family(
     parameters: Mapping[str, np.ndarray],
     outcome: np.ndarray,
     rng: np.random.Generator,
+    axis: int = -2,
 ) -> np.ndarray:
-    """Return outcomes drawn for rows; arguments as in `means_by_outcome`."""
+    """Return outcomes drawn for rows; arguments as in `means_by_outcome`, with rows on `axis`."""
 
     def drawn(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
         one = spec.family_of(place)
         mean = response_mean(one.link.name, of_rows)
         return one.record.simulate(rng, mean, {**own, "link": one.link.name}, own["trials"])
 
-    return joined_outcomes(outcome, eta, parameters, drawn, axis=-2)
+    return joined_outcomes(outcome, eta, parameters, drawn, axis)
 
 
 def replicated_by_outcome(
@@ -92,14 +93,8 @@ def replicated_by_outcome(
     -------
     array, shape (draws, rows)
     """
-
-    def drawn(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
-        one, trials = spec.family_of(place), own["trials"]
-        with np.errstate(over="ignore"):
-            mean = one.link.inverse(of_rows)
-        return one.record.simulate(rng, mean, {**own, "link": one.link.name}, trials) / trials
-
-    return joined_outcomes(outcome, eta, parameters, drawn, axis=-1)
+    found = outcomes_by_family(spec, eta, parameters, outcome, rng, axis=-1)
+    return found / parameters["trials"]
 
 
 def moments_by_outcome(
@@ -107,13 +102,11 @@ def moments_by_outcome(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and SD of every row; arguments as in `replicated_by_outcome`."""
 
-    def moment(which: int) -> np.ndarray:
-        def of_outcome(place: int, rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
-            return mean_and_sd(spec.family_of(place), rows, own, own["trials"])[which]
+    def both(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.stack(mean_and_sd(spec.family_of(place), of_rows, own, own["trials"]))
 
-        return joined_outcomes(outcome, eta, parameters, of_outcome, axis=-1)
-
-    return moment(0), moment(1)
+    mean, sd = joined_outcomes(outcome, eta, parameters, both, axis=-1)
+    return mean, sd
 
 
 def mean_and_sd(

@@ -4,6 +4,7 @@ import numpy as np
 
 from bayesml.posterior.linear_predictors import PredictorBlock, flat_draws
 from bayesml.posterior.prediction_rows import PredictionRows
+from bayesml.quantities.correlation_matrices import covariance_factor
 from bayesml.records.fits import Fit
 
 
@@ -34,9 +35,7 @@ def outcomes_of_block(
         rng = np.random.default_rng([seed, block.rows.start])
         values += np.sqrt(block.variance) * rng.standard_normal(values.shape)
     sigma, correlation = flat_draws(fit, "sigma"), flat_draws(fit, "corr_residual")
-    # By eigenvalues, which also takes a correlation of exactly 1.
-    roots, vectors = np.linalg.eigh(correlation)
-    factor = sigma[:, :, None] * vectors * np.sqrt(np.maximum(roots, 0.0))[:, None, :]
+    factor = covariance_factor(sigma, correlation)
     outcome = rows.outcome
     # A row of the table begins where the outcome's number does not rise.
     starts = np.concatenate([[0], np.cumsum(_begins(rows)[1:])])

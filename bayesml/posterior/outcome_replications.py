@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesml.posterior.fitted_rows import UnitRows, rows_of_outcome
 from bayesml.posterior.replicated_rows import CheckedRows, ChosenDraws, outcomes_of_rows
+from bayesml.quantities.correlation_matrices import covariance_root
 from bayesml.records.facts import outcome_places
 
 
@@ -46,8 +47,7 @@ def _own_effects(
     draws: ChosenDraws, name: str, used: np.ndarray, places: np.ndarray
 ) -> ChosenDraws:
     root = draws.roots[name][:, places]
-    values, vectors = np.linalg.eigh(root @ root.swapaxes(1, 2))
-    own = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    own = covariance_root(root @ root.swapaxes(1, 2))
     effects = draws.effects[name][:, used][:, :, places]
     return replace(
         draws,

@@ -9,7 +9,7 @@ import numpy as np
 from bayesml.design.member_terms import slot_terms
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import (
-    covariance_root,
+    factors_by_kind,
     require_normal_effects,
     require_one_covariance,
 )
@@ -161,7 +161,7 @@ def chosen_draws(fit: Fit, most: int) -> ChosenDraws:
         beta[chosen],
         parameters,
         {name: flat_draws(fit, f"u_{name}")[chosen] for name in groupings},
-        {item.identifier: covariance_root(fit, item)[chosen] for item in fit.facts.groupings},
+        {item.identifier: factors_by_kind(fit, item)[chosen] for item in fit.facts.groupings},
         {
             part.parameter: flat_coefficients(fit, part.parameter)[chosen]
             for part in fit.facts.parts

@@ -85,9 +85,22 @@ def covariance_factor(sd: np.ndarray, corr: np.ndarray | None) -> np.ndarray:
     """
     if corr is None:
         return sd[:, :, None] * np.eye(sd.shape[1])
-    values, vectors = np.linalg.eigh(corr)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-    return sd[:, :, None] * root
+    return sd[:, :, None] * covariance_root(corr)
+
+
+def covariance_root(covariance: np.ndarray) -> np.ndarray:
+    """Return S with S S' = Sigma, also where Sigma is singular, up to rounding.
+
+    Parameters
+    ----------
+    covariance : array, shape (..., terms, terms)
+
+    Returns
+    -------
+    array, of the same shape
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
 
 
 def correlations_of_angles(angles: np.ndarray, blocks: tuple[int, ...]) -> np.ndarray:

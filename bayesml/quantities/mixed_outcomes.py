@@ -51,14 +51,15 @@ def joined_outcomes(
     parameters : mapping of str to array
         Of the same number of axes, with rows on `axis`, or one entry there for all rows.
     use : callable
-        ``use(outcome, values, parameters)`` returns an array of the shape of its values.
+        ``use(outcome, values, parameters)`` returns an array of the shape of its values, or with
+        further axes before them.
     axis : int
         Axis of the rows, counted from the last: -1 or -2.
 
     Returns
     -------
     array
-        Of the shape of `values`.
+        Of the shape of `values`, behind the further axes.
 
     Examples
     --------
@@ -66,11 +67,13 @@ def joined_outcomes(
     >>> joined_outcomes(rows, np.array([1.0, 2.0, 3.0]), {}, lambda k, v, _: v * (1 - k), -1)
     array([1., 0., 3.])
     """
-    found = np.empty(np.shape(values))
+    found = np.empty(0)
     for place in np.unique(number):
         rows = np.flatnonzero(number == place)
         own = {name: _rows(item, rows, axis) for name, item in parameters.items()}
         made = use(int(place), np.take(values, rows, axis=axis), own)
+        if not found.size:
+            found = np.empty((*made.shape[: made.ndim - values.ndim], *values.shape))
         found[(..., rows) if axis == -1 else (..., rows, slice(None))] = made
     return found
 

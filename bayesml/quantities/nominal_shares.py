@@ -5,6 +5,8 @@ from functools import cache
 import numpy as np
 from scipy import special, stats
 
+from bayesml.quantities.correlation_matrices import covariance_root
+
 # A power of two, as Sobol points want it.
 POINTS = 256
 
@@ -33,18 +35,16 @@ def nominal_shares(scores: np.ndarray, covariance: np.ndarray | None = None) -> 
     """
     if covariance is None:
         return _softmax(scores)
-    root = covariance_roots(covariance)
+    root = roots_of_rows(covariance)
     total = np.zeros((scores.shape[1], len(scores) + 1, scores.shape[2]))
     for point in _points(len(scores)):
         total += _softmax(scores + np.tensordot(root, point, axes=(1, 0)))
     return total / POINTS
 
 
-def covariance_roots(covariance: np.ndarray) -> np.ndarray:
+def roots_of_rows(covariance: np.ndarray) -> np.ndarray:
     """Return S with S S' = Sigma of every row and draw, in the axes of `covariance`."""
-    # By eigenvalues, which also takes a correlation of exactly 1.
-    values, vectors = np.linalg.eigh(np.moveaxis(covariance, (0, 1), (2, 3)))
-    root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    root = covariance_root(np.moveaxis(covariance, (0, 1), (2, 3)))
     return np.moveaxis(root, (2, 3), (0, 1))
 
 

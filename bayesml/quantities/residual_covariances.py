@@ -10,6 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from bayesml.quantities.correlation_matrices import covariance_root
+
 # Numbers in a block of covariance matrices: 16 MB.
 _BLOCK = 2_000_000
 _LOG_2PI = np.log(2 * np.pi)
@@ -149,10 +151,8 @@ def residuals_given_known(
             mean = np.einsum("dkn,kd->dn", weights, errors[:, block])
             own = own - across @ weights
         if rng is not None:
-            # By eigenvalues, since rounding may leave a variance of 0 a little below it.
-            values, vectors = np.linalg.eigh(own)
-            root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-            mean = mean + np.einsum("dnm,dm->dn", root, rng.standard_normal(mean.shape))
+            normal = rng.standard_normal(mean.shape)
+            mean = mean + np.einsum("dnm,dm->dn", covariance_root(own), normal)
         found[:, block] = mean.T
     return found
 

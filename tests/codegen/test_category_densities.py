@@ -1,6 +1,6 @@
 """Models with category-specific effects have the log-density that the mathematics says."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,8 @@ from tests.codegen.test_log_density import (
     simulated_table,
 )
 
+pytestmark = pytest.mark.usefixtures("without_compiler")
+
 SPECIFIC: dict[str, Callable[[Any], float]] = {
     "sex[M]": lambda row: float(row.sex == "M"),
     "days": lambda row: float(row.days),
@@ -29,16 +31,6 @@ SPECIFIC: dict[str, Callable[[Any], float]] = {
 FORMULA = "x + cs(sex + days + x:days)"
 FAMILIES = [name for name in OUTCOMES if name.startswith(("adjacent", "continuation"))]
 FORMS = ("centred", "partly centred", "non-centred")
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 def expected_log_joint(

@@ -13,13 +13,12 @@ from tests.codegen.test_log_density import (
     PREDICTORS,
     TOLERANCE,
     Density,
-    _without_compiler,
     case,
     simulated_table,
 )
 from tests.family_rows import DURATIONS, ROWS
 
-__all__ = ["_without_compiler"]  # a fixture that every test here uses
+pytestmark = pytest.mark.usefixtures("without_compiler")
 
 
 def _right(row: Row, found: Any) -> float:

@@ -3,7 +3,7 @@
 Nothing here reads bayesml's arrays of kinds: a unit's kind comes from the user's table.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
@@ -27,21 +27,13 @@ from tests.codegen.test_log_density import (
     simulated_table,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
+pytestmark = [
+    pytest.mark.usefixtures("without_compiler"),
+    pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning"),
+]
 
 INTERCEPT = {"Intercept": lambda row: 1.0}
 TERMS = {**INTERCEPT, "x": lambda row: row.x}
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 @pytest.fixture(scope="module")

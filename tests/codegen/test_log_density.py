@@ -3,7 +3,7 @@
 The functions run without numba and without a C compiler: they are called a few times only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -18,6 +18,8 @@ from tests.codegen.scipy_log_joint import (
     log_joint,
 )
 
+pytestmark = pytest.mark.usefixtures("without_compiler")
+
 # A sum of some 200 terms of size up to 100, each good to about 1e-15 of its size: 1e-8 leaves
 # room for cancellation in tails, and no wrong constant is that small.
 TOLERANCE = 1e-8
@@ -25,17 +27,6 @@ TOLERANCE = 1e-8
 STRUCTURES = ("two_level", "three_level", "cross_classified", "multiple_membership", "longitudinal")
 CENTRED, PARTLY, NON_CENTRED = "centred", "partly centred", "non-centred"
 FORMS = tuple(product((True, False), (CENTRED, PARTLY, NON_CENTRED)))  # correlated, form
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 def simulated_table() -> pd.DataFrame:

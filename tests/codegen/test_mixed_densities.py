@@ -1,6 +1,5 @@
 """Outcomes of different families have the log-density that SciPy gives, holes included."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,14 @@ from tests.codegen.scipy_log_joint import half_student_t, lkj_cholesky
 from tests.codegen.test_log_density import TOLERANCE, Density, simulated_table
 from tests.family_rows import FAMILY_ROWS, FamilyRow
 
-pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
+pytestmark = [
+    pytest.mark.usefixtures("without_compiler"),
+    pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning"),
+]
 
 NAMES = ["score", "passed", "events"]
 FAMILIES = {"score": "gaussian", "passed": "binomial", "events": "poisson"}
 FORMS = ["centred", "partly centred", "non-centred"]
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 @pytest.fixture(scope="module")

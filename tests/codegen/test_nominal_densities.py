@@ -3,7 +3,7 @@
 Nothing here reads bayesml's arrays: categories, units and terms come from the user's table.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -30,21 +30,13 @@ from tests.codegen.test_log_density import (
     simulated_table,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
+pytestmark = [
+    pytest.mark.usefixtures("without_compiler"),
+    pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning"),
+]
 
 # Ignoring case, "Bus" is the first.
 CATEGORIES = ("Bus", "car", "Foot")
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Models of several outcomes and of pairs have the log-density that SciPy gives, holes included."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,10 @@ import bayesml as bml
 from tests.codegen.scipy_log_joint import half_student_t, lkj_cholesky
 from tests.codegen.test_log_density import TOLERANCE, Density
 
-pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
+pytestmark = [
+    pytest.mark.usefixtures("without_compiler"),
+    pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Models with formulas for further parameters have the log-density that the mathematics says."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,9 @@ import bayesml as bml
 from tests.codegen.scipy_log_joint import Members, effects_log_density
 from tests.codegen.test_log_density import TOLERANCE, Density, simulated_table
 
+pytestmark = pytest.mark.usefixtures("without_compiler")
+
 Row = Any
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 ONE: Callable[[Row], float] = lambda row: 1.0  # noqa: E731

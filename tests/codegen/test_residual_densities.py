@@ -1,6 +1,6 @@
 """Correlated residuals: the generated density is SciPy's multivariate normal, unit by unit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from tests.codegen.scipy_log_joint import (
 )
 from tests.codegen.test_log_density import TOLERANCE, Density
 
+pytestmark = pytest.mark.usefixtures("without_compiler")
+
 INTERCEPT = {"Intercept": lambda row: 1.0}
 PREDICTORS = {**INTERCEPT, "x": lambda row: row.x}
 WITHOUT_ROWS = replace(OUTCOMES["gaussian"], density=lambda row, eta, values: 0.0)
@@ -35,17 +37,6 @@ RESIDUALS = {
     "compound_symmetric(child)": "school",
     "unstructured(week, child)": "school",
 }
-
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    """Run every PyTensor function in Python."""
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Log-densities of what few models have: blocks, other priors, no intercept, offsets, far tails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,7 @@ from tests.codegen.test_log_density import (
     simulated_table,
 )
 
-
-@pytest.fixture(autouse=True)
-def _without_compiler() -> Iterator[None]:
-    import pytensor
-    from pytensor.compile.mode import Mode
-
-    mode = Mode(linker="py", optimizer=None)
-    with pytensor.config.change_flags(cxx="", mode=mode, traceback__limit=0):
-        yield
+pytestmark = pytest.mark.usefixtures("without_compiler")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ the sample size. The band is the binomial's of 99.9 %: 78 to 97 of 100 tables. O
 simulated here with NumPy, not by the toolkit.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from math import gamma
 
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 import bayesml as bml
-from tests.posterior.test_coverage import band
+from tests.posterior.recovery import Tally
 
 TABLES = 100
 SEED = 41_000
@@ -345,21 +344,15 @@ CASES: tuple[Simulator, ...] = (
 )
 
 
-def coverage(simulate: Simulator, tables: int) -> tuple[Counter[str], Counter[str]]:
+def coverage(simulate: Simulator, tables: int) -> Tally:
     """Return how many intervals hold each truth, and counts of what went wrong."""
     rng = np.random.default_rng(SEED)
-    held: Counter[str] = Counter()
-    trouble: Counter[str] = Counter()
+    tally = Tally()
     for number in range(tables):
         model, truths = simulate(rng)
         fit = model.fit(draws=250, tune=350, chains=2, seed=number, progress=False)
-        found = bml.summary(fit, 0.89)
-        for name, truth in truths.items():
-            held[name] += bool(found.loc[name, "lower"] <= truth <= found.loc[name, "upper"])
-        trouble["r_hat above 1.1"] += bool(found["r_hat"].max() > 1.1)
-        if "diverging" in fit.data["sample_stats"]:
-            trouble["divergences"] += int(fit.data["sample_stats"]["diverging"].sum())
-    return held, trouble
+        tally.count(fit, truths)
+    return tally
 
 
 @pytest.mark.slow
@@ -368,6 +361,4 @@ def coverage(simulate: Simulator, tables: int) -> tuple[Counter[str], Counter[st
 @pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
 @pytest.mark.parametrize("simulate", CASES, ids=lambda case: case.__name__)
 def test_intervals_hold_the_truth_as_often_as_they_say(simulate: Simulator) -> None:
-    held, _ = coverage(simulate, TABLES)
-    low, high = band(TABLES)
-    assert {name: count for name, count in held.items() if not low <= count <= high} == {}
+    assert coverage(simulate, TABLES).outside(TABLES) == {}

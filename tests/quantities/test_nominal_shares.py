@@ -5,9 +5,9 @@ import pytest
 from scipy import integrate, special, stats
 
 from bayesml.quantities.nominal_shares import (
-    covariance_roots,
     nominal_derivatives,
     nominal_shares,
+    roots_of_rows,
 )
 
 
@@ -47,7 +47,7 @@ def test_one_covariance_serves_many_rows_and_a_correlation_of_one_is_no_trouble(
     shared = np.ones((2, 2, 1, 4))
     found = nominal_shares(scores, shared)
     np.testing.assert_allclose(found, nominal_shares(scores, np.repeat(shared, 3, axis=2)))
-    root = covariance_roots(shared)
+    root = roots_of_rows(shared)
     np.testing.assert_allclose(np.einsum("abrd,cbrd->acrd", root, root), shared, atol=1e-12)
 
 
