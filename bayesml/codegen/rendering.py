@@ -10,7 +10,7 @@ from typing import Any
 
 from bayesml.codegen.environments import plain, rendering_environment
 from bayesml.codegen.layout import LINE, tidy
-from bayesml.codegen.outcome_likelihoods import outcome_statements, outcome_words, with_index
+from bayesml.codegen.likelihoods import likelihood_statement, outcome_statements, outcome_words
 from bayesml.specs.category_feeds import category_feeds
 from bayesml.specs.censoring import duration_functions
 from bayesml.specs.prior_arrays import prior_statements
@@ -252,7 +252,7 @@ def _response(resolved: ResolvedSpec) -> str:
         lines.append(f"{name} = {variable_code(name, priors, dim, True)}")
     if resolved.outcome_identifiers:
         lines[0] = "# Response: every outcome has its own rows and likelihood"
-        return "\n".join([*lines, *outcome_statements(resolved, _likelihoods(resolved))])
+        return "\n".join([*lines, *outcome_statements(resolved)])
     for part in resolved.parts:
         if part.category_specific:
             continue
@@ -268,47 +268,11 @@ def _response(resolved: ResolvedSpec) -> str:
         if statement.derived:
             code = f'pm.Deterministic("{parameter.name}", {code})'
         lines.append(f"{parameter.name} = {code}")
-    mean, spread = "eta", resolved.family.level1
-    if residual is not None:
-        statements, mean, spread = _residual(residual)
-        lines += statements
-    template = rendering_environment().from_string(_likelihood(resolved))
-    statement_text = template.render(
-        trials=resolved.trials,
-        link=resolved.spec.link,
-        mean=mean,
-        spread=spread,
-        by_row=resolved.specific is not None,
-    )
-    for name in resolved.outcome_parameter_priors:
-        statement_text = with_index(statement_text, name, "own")
-    lines.append(statement_text.replace("NAME", f'"{resolved.response}"', 1))
-    return "\n".join(lines)
-
-
-def _likelihoods(resolved: ResolvedSpec) -> list[str]:
-    """Return the statement of each outcome's family, as for a model of it alone."""
-    return [
-        rendering_environment()
-        .from_string(item.record.likelihood)
-        .render(
-            trials=resolved.trials and item.record.response == "binary",
-            link=item.link.name,
-            mean="eta",
-            spread=item.record.level1,
-        )
-        for item in resolved.spec.outcome_families
-    ]
-
-
-def _likelihood(resolved: ResolvedSpec) -> str:
-    """Return the family's statement; of rows that are not durations observed whole another one."""
-    if not resolved.bounds:
-        return resolved.family.likelihood
-    names = [parameter.name for parameter in resolved.family.parameters]
-    known = [f'd["{name}"]' for name in resolved.bounds]
-    arguments = ", ".join(["NAME", "eta", *names, *known])
-    return f'pm.CustomDist({arguments}, logp=log_duration, observed=d["y"], dims="obs")'
+    if residual is None:
+        return "\n".join([*lines, likelihood_statement(resolved)])
+    statements, mean, spread = _residual(residual)
+    statement_text = likelihood_statement(resolved, mean, {resolved.family.level1: spread})
+    return "\n".join([*lines, *statements, statement_text])
 
 
 def _residual_words(residual: ResolvedResidual) -> str:

@@ -67,7 +67,9 @@ def cloglog_log_odds(eta):
     return rate + pt.log1mexp(-rate)
 '''
 
-_LOG_ODDS = "logit_p={% if link == 'logit' %}eta{% else %}{{ link }}_log_odds(eta){% endif %}"
+_LOG_ODDS = (
+    "logit_p={% if link == 'logit' %}{{ eta }}{% else %}{{ link }}_log_odds({{ eta }}){% endif %}"
+)
 
 BINARY_FAMILIES = (
     Family(
@@ -76,9 +78,9 @@ BINARY_FAMILIES = (
         links=("logit", "probit", "cloglog"),
         response="binary",
         likelihood="{% if trials %}"
-        'pm.Binomial(NAME, n=d["trials"], ' + _LOG_ODDS + ', observed=d["y"], dims="obs")'
+        "pm.Binomial({{ name }}, n={{ trials }}, " + _LOG_ODDS + ", {{ observed }})"
         "{% else %}"
-        "pm.Bernoulli(NAME, " + _LOG_ODDS + ', observed=d["y"], dims="obs")'
+        "pm.Bernoulli({{ name }}, " + _LOG_ODDS + ", {{ observed }})"
         "{% endif %}",
         simulate=_simulate_binomial,
         log_likelihood=_log_binomial,
@@ -94,9 +96,8 @@ BINARY_FAMILIES = (
         description="successes out of trials that scatter more than binomial ones",
         links=("logit", "probit", "cloglog"),
         response="binary",
-        likelihood="alpha, beta = {{ link }}_beta_shapes(eta, phi)\n"
-        'pm.BetaBinomial(NAME, alpha=alpha, beta=beta, n=d["trials"], '
-        'observed=d["y"], dims="obs")',
+        likelihood="alpha, beta = {{ link }}_beta_shapes({{ eta }}, {{ phi }})\n"
+        "pm.BetaBinomial({{ name }}, alpha=alpha, beta=beta, n={{ trials }}, {{ observed }})",
         simulate=_simulate_beta_binomial,
         log_likelihood=_log_beta_binomial,
         variance=lambda mean, parameters, trials: (

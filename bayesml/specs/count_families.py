@@ -85,7 +85,7 @@ COUNT_FAMILIES = (
         description="counts",
         links=("log",),
         response="count",
-        likelihood='pm.Poisson(NAME, pt.exp(eta), observed=d["y"], dims="obs")',
+        likelihood="pm.Poisson({{ name }}, pt.exp({{ eta }}), {{ observed }})",
         simulate=_simulate_poisson,
         log_likelihood=_log_poisson,
         variance=lambda mean, parameters, trials: np.maximum(mean, 1e-12),
@@ -98,7 +98,7 @@ COUNT_FAMILIES = (
         links=("log",),
         response="count",
         likelihood="pm.NegativeBinomial("
-        'NAME, mu=pt.exp(eta), alpha=shape, observed=d["y"], dims="obs")',
+        "{{ name }}, mu=pt.exp({{ eta }}), alpha={{ shape }}, {{ observed }})",
         simulate=_simulate_negative_binomial,
         log_likelihood=_log_negative_binomial,
         variance=lambda mean, parameters, trials: np.maximum(
@@ -115,7 +115,7 @@ COUNT_FAMILIES = (
         links=("log",),
         response="count",
         likelihood="pm.ZeroInflatedPoisson("
-        'NAME, psi=1 - zi, mu=pt.exp(eta), observed=d["y"], dims="obs")',
+        "{{ name }}, psi=1 - {{ zi }}, mu=pt.exp({{ eta }}), {{ observed }})",
         simulate=_inflated(_simulate_poisson),
         log_likelihood=_log_inflated(_log_poisson),
         variance=lambda mean, parameters, trials: np.maximum(
@@ -133,7 +133,7 @@ COUNT_FAMILIES = (
         links=("log",),
         response="count",
         likelihood="pm.ZeroInflatedNegativeBinomial("
-        'NAME, psi=1 - zi, mu=pt.exp(eta), alpha=shape, observed=d["y"], dims="obs")',
+        "{{ name }}, psi=1 - {{ zi }}, mu=pt.exp({{ eta }}), alpha={{ shape }}, {{ observed }})",
         simulate=_inflated(_simulate_negative_binomial),
         log_likelihood=_log_inflated(_log_negative_binomial),
         variance=lambda mean, parameters, trials: np.maximum(

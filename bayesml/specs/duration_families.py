@@ -214,7 +214,7 @@ DURATION_FAMILIES = (
         description="durations with a constant hazard, which may be censored",
         links=("log",),
         response="positive",
-        likelihood='pm.Exponential(NAME, scale=pt.exp(eta), observed=d["y"], dims="obs")',
+        likelihood="pm.Exponential({{ name }}, scale=pt.exp({{ eta }}), {{ observed }})",
         simulate=lambda rng, mean, parameters, trials: rng.exponential(mean),
         log_likelihood=with_censoring(
             _exponential_log_density, _exponential_log_survival, _exponential_log_cdf
@@ -236,8 +236,8 @@ DURATION_FAMILIES = (
         description="durations whose hazard rises or falls, which may be censored",
         links=("log",),
         response="positive",
-        likelihood="pm.Weibull(NAME, alpha=shape, beta=pt.exp(eta - pt.gammaln(1 + 1 / shape)), "
-        'observed=d["y"], dims="obs")',
+        likelihood="pm.Weibull({{ name }}, alpha={{ shape }}, "
+        "beta=pt.exp({{ eta }} - pt.gammaln(1 + 1 / {{ shape }})), {{ observed }})",
         simulate=_simulate_weibull,
         log_likelihood=with_censoring(
             _weibull_log_density, _weibull_log_survival, _weibull_log_cdf
@@ -260,7 +260,8 @@ DURATION_FAMILIES = (
         description="durations whose hazard rises and falls again, which may be censored",
         links=("log",),
         response="positive",
-        likelihood='pm.CustomDist(NAME, eta, shape, logp=log_density, observed=d["y"], dims="obs")',
+        likelihood="pm.CustomDist("
+        "{{ name }}, {{ eta }}, {{ shape }}, logp=log_density, {{ observed }})",
         simulate=_simulate_loglogistic,
         log_likelihood=with_censoring(
             _loglogistic_log_density, _loglogistic_log_survival, _loglogistic_log_cdf

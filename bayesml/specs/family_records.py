@@ -57,10 +57,11 @@ class Family:
         What outcomes it takes; "unit" is between 0 and 1, without the ends; "nominal" has a linear
         predictor for each category but the baseline.
     likelihood : str
-        Template of the PyMC statement: `NAME` is the observed variable's name, `eta` the linear
-        predictor, `d` the data, parameters have their names; conditions on `link` and `trials`.
-        Where residuals may be correlated `{{ mean }}` and `{{ spread }}` stand for eta and the
-        level-1 SD, or for what the rows before make of them.
+        Template of the PyMC statement. In double braces `name` is the observed variable's name,
+        `eta` the linear predictor, `trials` the trials or nothing, `observed` the outcomes with
+        their dim; parameters have their names, and conditions may ask for `link`, `trials` and
+        `by_row`. What stands there depends on the model: one of several outcomes has a predictor
+        and parameters of its own, and the mean of correlated residuals is given the rows before.
     simulate : callable
         ``simulate(rng, mean, parameters, trials)`` draws outcomes; `mean` is the inverse link of
         the linear predictor, for ordered outcomes the linear predictor itself.

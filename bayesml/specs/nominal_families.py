@@ -45,9 +45,8 @@ NOMINAL_FAMILIES = (
         description="unordered categories, each against a baseline",
         links=("logit",),
         response="nominal",
-        likelihood="pm.Categorical(NAME, "
-        "logit_p=pt.concatenate([pt.zeros_like(eta[:, :1]), eta], axis=1), "
-        'observed=d["y"], dims="obs")',
+        likelihood="pm.Categorical({{ name }}, logit_p=pt.concatenate("
+        "[pt.zeros_like({{ eta }}[:, :1]), {{ eta }}], axis=1), {{ observed }})",
         simulate=_simulate_categorical,
         log_likelihood=_log_categorical,
         variance=lambda mean, parameters, trials: np.ones_like(mean),

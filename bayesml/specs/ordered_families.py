@@ -191,10 +191,9 @@ def continuation_ratio_{link}(value, eta, cutpoints):
 def _likelihood(function: str) -> str:
     # The signature takes all rows at once: else PyMC repeats the cutpoints for every row.
     return (
-        "pm.CustomDist(NAME, eta, {% if by_row %}row_{% endif %}cutpoints, "
+        "pm.CustomDist({{ name }}, {{ eta }}, {{ cutpoints }}, "
         f"logp={function}_{{{{ link }}}}, "
-        'signature="(n),({% if by_row %}n,{% endif %}k)->(n)", dtype="int64", observed=d["y"], '
-        'dims="obs")'
+        'signature="(n),({% if by_row %}n,{% endif %}k)->(n)", dtype="int64", {{ observed }})'
     )
 
 

@@ -68,8 +68,8 @@ POSITIVE_FAMILIES = (
         description="positive numbers whose SD is in proportion to their mean",
         links=("log",),
         response="positive",
-        likelihood="pm.Gamma("
-        'NAME, alpha=shape, beta=shape * pt.exp(-eta), observed=d["y"], dims="obs")',
+        likelihood="pm.Gamma({{ name }}, alpha={{ shape }}, "
+        "beta={{ shape }} * pt.exp(-{{ eta }}), {{ observed }})",
         simulate=_simulate_gamma,
         log_likelihood=_log_gamma,
         variance=lambda mean, parameters, trials: np.square(mean) / parameters["shape"],
@@ -84,7 +84,7 @@ POSITIVE_FAMILIES = (
         description="positive numbers whose logarithm is normal, durations that may be censored",
         links=("log",),
         response="positive",
-        likelihood='pm.LogNormal(NAME, eta, sigma, observed=d["y"], dims="obs")',
+        likelihood="pm.LogNormal({{ name }}, {{ eta }}, {{ sigma }}, {{ observed }})",
         simulate=_simulate_lognormal,
         log_likelihood=with_censoring(
             lognormal_log_density, LOGNORMAL_DURATIONS.log_survival, LOGNORMAL_DURATIONS.log_cdf
@@ -103,8 +103,8 @@ POSITIVE_FAMILIES = (
         description="numbers between 0 and 1, without the ends",
         links=("logit", "probit", "cloglog"),
         response="unit",
-        likelihood="alpha, beta = {{ link }}_beta_shapes(eta, phi)\n"
-        'pm.Beta(NAME, alpha=alpha, beta=beta, observed=d["y"], dims="obs")',
+        likelihood="alpha, beta = {{ link }}_beta_shapes({{ eta }}, {{ phi }})\n"
+        "pm.Beta({{ name }}, alpha=alpha, beta=beta, {{ observed }})",
         simulate=_simulate_beta,
         log_likelihood=_log_beta,
         variance=lambda mean, parameters, trials: (

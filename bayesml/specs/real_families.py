@@ -49,7 +49,7 @@ REAL_FAMILIES = (
         description="real numbers",
         links=("identity",),
         response="real",
-        likelihood='pm.Normal(NAME, {{ mean }}, {{ spread }}, observed=d["y"], dims="obs")',
+        likelihood="pm.Normal({{ name }}, {{ eta }}, {{ sigma }}, {{ observed }})",
         simulate=_simulate_gaussian,
         log_likelihood=_log_gaussian,
         variance=lambda mean, parameters, trials: np.broadcast_to(
@@ -68,7 +68,8 @@ REAL_FAMILIES = (
         description="real numbers with heavy tails",
         links=("identity",),
         response="real",
-        likelihood='pm.StudentT(NAME, nu=nu, mu=eta, sigma=sigma, observed=d["y"], dims="obs")',
+        likelihood="pm.StudentT("
+        "{{ name }}, nu={{ nu }}, mu={{ eta }}, sigma={{ sigma }}, {{ observed }})",
         simulate=_simulate_student,
         log_likelihood=_log_student,
         variance=_student_variance,
