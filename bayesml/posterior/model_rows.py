@@ -1,6 +1,6 @@
 """The rows that a model was fitted to, from the model or from a fit that holds them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.quantities.dummy_likelihoods import LIKELIHOOD_LINKS, GroupedOutcome
 from bayesml.quantities.dummy_regression import Block, membership_block, single_blocks
+from bayesml.quantities.ordered_likelihoods import OrderedOutcome, middle_cutpoint
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
 
@@ -105,6 +106,8 @@ class ModelRows:
     family, link : str
     censored : str
         How many durations were not observed whole, in words.
+    categories : tuple of str
+        Of an ordered outcome.
     """
 
     y: np.ndarray
@@ -116,25 +119,53 @@ class ModelRows:
     family: str
     link: str
     censored: str = ""
+    categories: tuple[str, ...] = ()
 
-    def outcome(self, what: str, offset: np.ndarray | None = None) -> GroupedOutcome:
+    def with_intercept(self) -> "ModelRows":
+        """Return the rows with a column for the intercept that ordered outcomes have not got.
+
+        It stands for minus the middle cutpoint.
+        """
+        if not self.categories:
+            return self
+        x = np.column_stack([np.ones(len(self.y)), self.x])
+        return replace(self, x=x, coefficients=("Intercept", *self.coefficients))
+
+    def outcome(
+        self, what: str, offset: np.ndarray | None = None, gaps: np.ndarray | None = None
+    ) -> GroupedOutcome | OrderedOutcome:
         """Return the outcome for maximum likelihood, with the model's offset or another.
+
+        Parameters
+        ----------
+        what : str
+            What asks for it.
+        offset : array, shape (rows,), optional
+        gaps : array, shape (cutpoints,), optional
+            Of an ordered outcome, the cutpoints less the middle one, where they are known.
 
         Raises
         ------
         FitError
             The family's likelihood has further parameters.
         """
+        used = self.offset if offset is None else offset
+        if self.categories:
+            codes = self.y.astype(int)
+            middle = middle_cutpoint(codes, len(self.categories))
+            return OrderedOutcome(
+                codes, self.family, self.link, used, self.categories, middle, gaps
+            )
         if self.family not in ("gaussian", "binomial", "poisson") or (
             self.link not in LIKELIHOOD_LINKS
         ):
             raise FitError(
                 f"{what} needs estimates without pooling, and the family {quoted(self.family)} "
                 f"with link {quoted(self.link)} has none in this version. Allowed: 'gaussian', "
-                "'binomial' and 'poisson'. Use bml.random_effects(fit, grouping) instead."
+                "'binomial', 'poisson' and ordered categories. Use bml.random_effects(fit, "
+                "grouping) instead."
             )
         trials = np.ones(len(self.y)) if self.trials is None else self.trials.astype(float)
-        used = self.offset if offset is None else offset
         return GroupedOutcome(self.y.astype(float), self.link, trials, used)
 
 
@@ -171,6 +202,7 @@ def rows_of_model(model: Model) -> ModelRows:
         family=model.spec.family,
         link=model.spec.link,
         censored=model.facts.censored,
+        categories=model.facts.categories,
     )
 
 
@@ -215,4 +247,5 @@ def rows_in_fit(fit: Fit, wanted_by: str) -> ModelRows:
         family=fit.facts.family,
         link=fit.facts.link,
         censored=fit.facts.censored,
+        categories=fit.facts.categories,
     )

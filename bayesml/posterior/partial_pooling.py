@@ -23,8 +23,9 @@ class PartialPooling:
     ----------
     source : str
         Where they come from, in words.
-    coefficients, errors : array, shape (coefficients,)
-        Posterior means and SDs, or estimates and standard errors.
+    coefficients, errors : array, shape (coefficients + gaps,)
+        Posterior means and SDs, or estimates and standard errors; of an ordered outcome, with the
+        intercept first and the gaps of the cutpoints last.
     mean, sd, lower, upper : array, shape (units, terms)
         The units' coefficients. NaN where the source has no such number.
     notes : tuple of str
@@ -72,15 +73,32 @@ def outer_groupings(rows: ModelRows, own: GroupingRows) -> list[Outer]:
 
 
 def partial_of_fit(
-    fit: Fit, own: GroupingRows, multiples: UnitMultiples, outer: list[Outer], prob: float
+    fit: Fit,
+    own: GroupingRows,
+    multiples: UnitMultiples,
+    outer: list[Outer],
+    prob: float,
+    middle: int | None = None,
 ) -> PartialPooling:
-    """Return the posterior of the coefficients, and of each unit's own coefficients."""
+    """Return the posterior of the coefficients, and of each unit's own coefficients.
+
+    Parameters
+    ----------
+    fit : Fit
+    own : GroupingRows
+    multiples : UnitMultiples
+        Of X, with the intercept where there are cutpoints.
+    outer : list of Outer
+    prob : float
+    middle : int, optional
+        Of an ordered outcome, the cutpoint that the intercept stands for.
+    """
     posterior = fit.posterior
     effects = {
         item.name: posterior[f"u_{item.identifier}"].transpose("chain", "draw", ...).values
         for item in fit.facts.groupings
     }
-    beta = fit.coefficient_draws
+    beta, gaps = _coefficients(fit, middle)
     numbers: dict[str, list[np.ndarray]] = {"mean": [], "sd": [], "lower": [], "upper": []}
     chains, draws, units, terms = effects[own.name].shape
     step = max(1, _BLOCK // max(chains * draws * terms, 1))
@@ -89,18 +107,30 @@ def partial_of_fit(
         found = summarise_draws(_totals(beta, effects, own.name, multiples, outer, part), prob)
         for name, blocks in numbers.items():
             blocks.append(getattr(found, name))
+    said = np.concatenate([beta, gaps], axis=2)
     units_found = {name: np.concatenate(blocks) for name, blocks in numbers.items()}
     return PartialPooling(
         "posterior means and SDs",
-        beta.mean(axis=(0, 1)),
-        beta.reshape(chains * draws, -1).std(axis=0, ddof=1)
-        if beta.size and chains * draws > 1
-        else np.full(beta.shape[2], np.nan),
+        said.mean(axis=(0, 1)),
+        said.reshape(chains * draws, -1).std(axis=0, ddof=1)
+        if said.size and chains * draws > 1
+        else np.full(said.shape[2], np.nan),
         units_found["mean"],
         units_found["sd"],
         units_found["lower"],
         units_found["upper"],
     )
+
+
+def _coefficients(fit: Fit, middle: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws of the coefficients, and of cutpoints less the one the intercept stands for."""
+    beta = fit.coefficient_draws
+    if middle is None:
+        return beta, np.empty((*beta.shape[:2], 0))
+    cutpoints = fit.posterior["cutpoints"].transpose("chain", "draw", ...).values
+    own = cutpoints[:, :, middle, None]
+    gaps = np.delete(cutpoints, middle, axis=2) - own
+    return np.concatenate([-own, beta], axis=2), gaps
 
 
 def partial_of_reml(

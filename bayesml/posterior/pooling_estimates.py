@@ -1,6 +1,6 @@
 """The alternatives to a multilevel model beside it: complete, no and partial pooling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -20,6 +20,7 @@ from bayesml.posterior.shrinkage_estimates import UNDETERMINED, unit_estimates
 from bayesml.quantities.dummy_likelihoods import GroupedOutcome, dummy_likelihood
 from bayesml.quantities.dummy_regression import DummyFit, free_columns
 from bayesml.quantities.intervals import checked_prob
+from bayesml.quantities.ordered_likelihoods import OrderedOutcome
 from bayesml.quantities.unit_multiples import UnitMultiples, unit_multiples
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
@@ -96,10 +97,18 @@ def pooling(
     slopes, and the effect of a larger unit that contains a unit is part of the unit's. So the four
     can be compared.
 
+    Ordered outcomes have cutpoints in place of the intercept. Here the intercept is minus the
+    cutpoint that comes nearest to halving the rows, and the other cutpoints are told by how far
+    they lie above it, so that a unit's intercept needs no origin: it is the link of the odds of
+    lying above that cutpoint (of going beyond it, or of the category above it against the one
+    below), in a unit whose predictors are 0. Of two categories it is the intercept of a binomial
+    outcome. No pooling estimates the distances between the cutpoints, which all units share, along
+    with the units' dummies; held at those of complete pooling, units would lie too close together.
+
     Parameters
     ----------
     model : Model
-        With a Gaussian, binomial or Poisson outcome.
+        With a Gaussian, binomial, Poisson or ordered outcome.
     fit : Fit, optional
         A fit of this model, from which partial pooling comes; without it, from REML (Gaussian).
     grouping : str, optional
@@ -112,14 +121,15 @@ def pooling(
     -------
     PoolingComparison
         With the DataFrames `coefficients` and `units`, `source` and `notes`; prints as text and in
-        notebooks. Binomial and Poisson estimates are maximum likelihood; those of units with
-        outcomes at one end only are infinite, and `note` says so.
+        notebooks. Estimates of other than Gaussian outcomes are maximum likelihood; those of
+        units with outcomes at one end only are infinite, and `note` says so.
 
     Raises
     ------
     FitError
         There is no such grouping, the fit is one of another model, there is no fit and REML cannot
-        take its place, or the family has no estimates without pooling.
+        take its place, the family has no estimates without pooling, or cutpoints have no finite
+        ones.
 
     Notes
     -----
@@ -135,20 +145,21 @@ def pooling(
     """
     prob = checked_prob(prob)
     require_independent_residuals(model.spec, "pooling", "Use model.fit().")
-    rows = rows_of_model(model)
+    rows = rows_of_model(model).with_intercept()
     own = _own_grouping(rows, grouping)
     outcome = rows.outcome("bml.pooling")
     multiple = own.weights is not None
     multiples = unit_multiples(rows.x, own.index, own.terms, len(own.units), multiple)
     outer = outer_groupings(rows, own)
-    partial = _partial(model, fit, rows, own, multiples, outer, prob)
+    middle = outcome.middle if isinstance(outcome, OrderedOutcome) else None
+    partial = _partial(model, fit, rows, own, multiples, outer, prob, middle)
     complete = dummy_likelihood(outcome, rows.x, [], 0)
     separate = _no_pooling(rows, own, outcome, multiples)
-    macro = _macro(rows, own)
+    macro = _macro(rows, own, outcome)
     units = _unit_frame(own, outcome, multiples, complete, separate, partial)
     return PoolingComparison(
         own.name,
-        _coefficient_frame(rows, own, multiples, complete, separate, macro, partial),
+        _coefficient_frame(rows, own, outcome, complete, separate, macro, partial),
         units,
         partial.source,
         (*_notes(rows, own, outer, units), *partial.notes),
@@ -182,10 +193,11 @@ def _partial(
     multiples: UnitMultiples,
     outer: list[Outer],
     prob: float,
+    middle: int | None,
 ) -> PartialPooling:
     if fit is not None:
         _check_same(model, fit, own)
-        return partial_of_fit(fit, own, multiples, outer, prob)
+        return partial_of_fit(fit, own, multiples, outer, prob, middle)
     if rows.link != "identity":
         raise FitError(
             f"Without a fit, partial pooling comes from REML, which is for Gaussian outcomes; the "
@@ -218,7 +230,10 @@ def _check_same(model: Model, fit: Fit, own: GroupingRows) -> None:
 
 
 def _no_pooling(
-    rows: ModelRows, own: GroupingRows, outcome: GroupedOutcome, multiples: UnitMultiples
+    rows: ModelRows,
+    own: GroupingRows,
+    outcome: GroupedOutcome | OrderedOutcome,
+    multiples: UnitMultiples,
 ) -> DummyFit:
     """Return the regression on dummies; common coefficients stand at their places in X."""
     columns = len(own.units) * len(own.labels)
@@ -226,11 +241,20 @@ def _no_pooling(
     return dummy_likelihood(outcome, x, own.blocks, columns)
 
 
-def _macro(rows: ModelRows, own: GroupingRows) -> DummyFit | None:
+def _macro(
+    rows: ModelRows, own: GroupingRows, whole: GroupedOutcome | OrderedOutcome
+) -> DummyFit | None:
     """Return the regression of the units' means; None where counts are shared between units."""
     units = len(own.units)
     x = np.array([own.mean(column) for column in rows.x.T]).reshape(-1, units).T
     ones, nothing = np.ones(units), np.zeros(units)
+    outcome: GroupedOutcome | OrderedOutcome
+    if isinstance(whole, OrderedOutcome):
+        if own.weights is not None:
+            return None
+        # A unit's counts of the categories are as likely as its rows.
+        outcome = replace(whole, offset=own.mean(rows.offset)[own.index])
+        return dummy_likelihood(outcome, x[own.index], [], 0, free=_free_means(rows, x))
     if rows.link == "identity":
         outcome = GroupedOutcome(own.mean(rows.y - rows.offset), "identity", ones, nothing)
     elif own.weights is not None:
@@ -267,29 +291,26 @@ def _free_means(rows: ModelRows, means: np.ndarray) -> np.ndarray:
 def _coefficient_frame(
     rows: ModelRows,
     own: GroupingRows,
-    multiples: UnitMultiples,
+    outcome: GroupedOutcome | OrderedOutcome,
     complete: DummyFit,
     separate: DummyFit,
     macro: DummyFit | None,
     partial: PartialPooling,
 ) -> pd.DataFrame:
-    unknown = np.full(len(rows.coefficients), np.nan)
-    frame = pd.DataFrame(
-        {
-            "coef": list(rows.coefficients),
-            "complete_pooling": complete.common,
-            "complete_pooling_se": complete.common_se,
-            "no_pooling": separate.common,
-            "no_pooling_se": separate.common_se,
-            "macro": unknown if macro is None else macro.common,
-            "macro_se": unknown if macro is None else macro.common_se,
-            "partial_pooling": partial.coefficients,
-            "partial_pooling_se": partial.errors,
-        }
-    )
+    gaps, middle = [], ""
+    if isinstance(outcome, OrderedOutcome):
+        gaps, middle = outcome.gap_labels, outcome.cutpoint_label(outcome.middle)
+    labels = [*rows.coefficients, *gaps]
+    unknown = np.full(len(labels), np.nan)
+    columns: dict[str, np.ndarray] = {}
+    for name, found in (("complete_pooling", complete), ("no_pooling", separate), ("macro", macro)):
+        columns[name] = unknown if found is None else np.r_[found.common, found.gaps]
+        columns[f"{name}_se"] = unknown if found is None else np.r_[found.common_se, found.gaps_se]
+    columns |= {"partial_pooling": partial.coefficients, "partial_pooling_se": partial.errors}
+    frame = pd.DataFrame({"coef": labels, **columns})
     notes = []
-    for place in range(len(frame)):
-        said = []
+    for place in range(len(rows.coefficients)):
+        said = [f"minus the cutpoint {middle}"] if middle and not place else []
         if any(np.array_equal(rows.x[:, place], term) for term in own.terms.T):
             said.append("no pooling: one for every unit")
         elif np.isnan(separate.common[place]):
@@ -305,12 +326,12 @@ def _coefficient_frame(
         ]
         said += [f"{name} pooling: infinite, it separates the outcomes" for name in infinite]
         notes.append("; ".join(said))
-    return frame.assign(note=notes)
+    return frame.assign(note=[*notes, *(f"above the cutpoint {middle}" for _ in gaps)])
 
 
 def _unit_frame(
     own: GroupingRows,
-    outcome: GroupedOutcome,
+    outcome: GroupedOutcome | OrderedOutcome,
     multiples: UnitMultiples,
     complete: DummyFit,
     separate: DummyFit,

@@ -18,6 +18,7 @@ from bayesml.posterior.unit_tables import (
 from bayesml.quantities.dummy_likelihoods import GroupedOutcome, dummy_likelihood
 from bayesml.quantities.dummy_regression import DummyFit, dummy_least_squares
 from bayesml.quantities.intervals import checked_prob
+from bayesml.quantities.ordered_likelihoods import OrderedOutcome, middle_cutpoint
 from bayesml.records.fits import Fit
 
 ONE_SIDED = "infinite: every outcome of the unit is at one end"
@@ -30,10 +31,10 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
 
     The estimate without pooling is that of maximum likelihood (least squares for a Gaussian
     outcome) from the unit's own rows, with everything else at its posterior mean: coefficients,
-    offset and the effects of other groupings. Shrinkage is 1 - posterior mean / this estimate: 0
-    where a unit speaks for itself, 1 where its rows say nothing. With a varying intercept alone it
-    is 1 - reliability, s2_u / (s2_u + s2_e / n_j); with several correlated terms one term borrows
-    from another, and a shrinkage may lie outside 0 to 1.
+    cutpoints, offset and the effects of other groupings. Shrinkage is 1 - posterior mean / this
+    estimate: 0 where a unit speaks for itself, 1 where its rows say nothing. With a varying
+    intercept alone it is 1 - reliability, s2_u / (s2_u + s2_e / n_j); with several correlated terms
+    one term borrows from another, and a shrinkage may lie outside 0 to 1.
 
     Parameters
     ----------
@@ -80,7 +81,12 @@ def shrinkage(fit: Fit, grouping: str, term: str | None = None, prob: float = 0.
     chosen = unit_draws(fit, grouping, term)
     rows = rows_in_fit(fit, "bml.shrinkage")
     own = next(item for item in rows.groupings if item.name == effects.grouping.name)
-    outcome = rows.outcome("bml.shrinkage", offset=_rest(fit, rows, own.name))
+    rest, gaps = _rest(fit, rows, own.name), None
+    if rows.categories:
+        cutpoints = fit.posterior["cutpoints"].transpose(..., "cutpoint").values.mean(axis=(0, 1))
+        middle = middle_cutpoint(rows.y.astype(int), len(rows.categories))
+        rest, gaps = rest - cutpoints[middle], cutpoints - cutpoints[middle]
+    outcome = rows.outcome("bml.shrinkage", offset=rest, gaps=gaps)
     found = _unit_estimates(fit, outcome, own)
     estimates, errors, notes = unit_estimates(found, outcome, own)
     places = [effects.terms.index(label) for label in chosen.terms]
@@ -119,7 +125,9 @@ def _rest(fit: Fit, rows: ModelRows, grouping: str) -> np.ndarray:
     return rest
 
 
-def _unit_estimates(fit: Fit, outcome: GroupedOutcome, own: GroupingRows) -> DummyFit:
+def _unit_estimates(
+    fit: Fit, outcome: GroupedOutcome | OrderedOutcome, own: GroupingRows
+) -> DummyFit:
     columns = len(own.units) * len(own.labels)
     nothing = np.empty((len(outcome.y), 0))
     if outcome.link != "identity":
@@ -131,7 +139,7 @@ def _unit_estimates(fit: Fit, outcome: GroupedOutcome, own: GroupingRows) -> Dum
 
 
 def unit_estimates(
-    found: DummyFit, outcome: GroupedOutcome, own: GroupingRows
+    found: DummyFit, outcome: GroupedOutcome | OrderedOutcome, own: GroupingRows
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the units' estimates, their standard errors and notes, each (units, terms)."""
     shape = (len(own.units), len(own.labels))
@@ -145,7 +153,7 @@ def unit_estimates(
     return estimates, found.units_se.reshape(shape), notes
 
 
-def _one_sided(outcome: GroupedOutcome, own: GroupingRows) -> np.ndarray:
+def _one_sided(outcome: GroupedOutcome | OrderedOutcome, own: GroupingRows) -> np.ndarray:
     """Return which units have no row but such at one and the same end."""
     sides = outcome.sides.astype(float)
     unweighted = (

@@ -8,13 +8,18 @@ import numpy as np
 from scipy import sparse, special
 from scipy.optimize import linprog
 
-from bayesml.errors import FitError
+from bayesml.errors import FitError, listed
 from bayesml.quantities.dummy_regression import (
     Block,
     DummyFit,
     dummy_least_squares,
     free_columns,
     project,
+)
+from bayesml.quantities.ordered_likelihoods import (
+    OrderedOutcome,
+    ordered_steps,
+    separating_rows,
 )
 
 _MOST_STEPS = 100
@@ -67,7 +72,7 @@ LIKELIHOOD_LINKS = ("identity", *_MEANS)
 
 
 def dummy_likelihood(
-    outcome: GroupedOutcome,
+    outcome: GroupedOutcome | OrderedOutcome,
     predictors: np.ndarray,
     blocks: Sequence[Block],
     columns: int,
@@ -83,7 +88,9 @@ def dummy_likelihood(
 
     Parameters
     ----------
-    outcome : GroupedOutcome
+    outcome : GroupedOutcome or OrderedOutcome
+        Of an ordered outcome the intercept, where it is estimated, is among the predictors or the
+        units' columns.
     predictors : array, shape (rows, predictors)
     blocks : sequence of Block
         Empty for one regression of all rows.
@@ -101,18 +108,28 @@ def dummy_likelihood(
     Raises
     ------
     FitError
-        The steps do not converge.
+        The steps do not converge, or cutpoints have no finite estimates.
     """
     free = free_columns(predictors, blocks) if free is None else free
     if outcome.link == "identity":
         y = outcome.y - outcome.offset
         return dummy_least_squares(y, predictors, blocks, columns, free=free)
-    units, common, separated = _infinite(outcome, predictors[:, free], blocks, columns)
+    chosen = predictors[:, free]
+    if isinstance(outcome, OrderedOutcome):
+        units, common, separated = _infinite_categories(outcome, chosen, blocks, columns)
+    else:
+        units, common, separated = _infinite(outcome.sides, chosen, blocks, columns)
     kept = np.flatnonzero(~separated)
-    left = [_without(block, kept, len(outcome.y)) for block in blocks]
-    found = _reweighted(
-        outcome.at(kept), predictors[kept], [block for block in left if block], columns, free
-    )
+    parts = [_without(block, kept, len(outcome.y)) for block in blocks]
+    left = [block for block in parts if block]
+    if isinstance(outcome, OrderedOutcome):
+        found = (
+            ordered_steps(outcome.at(kept), predictors[kept], left, columns, free)
+            if len(kept)
+            else _nothing_left(columns, len(free))
+        )
+    else:
+        found = _reweighted(outcome.at(kept), predictors[kept], left, columns, free)
     signs = np.zeros(len(free))
     signs[free] = common
     fitted = np.where(outcome.sides > 0, np.inf, -np.inf)
@@ -142,6 +159,28 @@ def _without(block: Block, kept: np.ndarray, rows: int) -> Block | None:
     return Block(new[new >= 0], block.columns, block.values[new >= 0])
 
 
+def _nothing_left(columns: int, predictors: int) -> DummyFit:
+    units, common = np.full(columns, np.nan), np.full(predictors, np.nan)
+    return DummyFit(units, units, common, common, 1.0, np.zeros(0))
+
+
+def _infinite_categories(
+    outcome: OrderedOutcome, predictors: np.ndarray, blocks: Sequence[Block], columns: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the signs of infinite coefficients, and the rows they separate, as `_infinite`."""
+    wide, parts = separating_rows(outcome, predictors, blocks)
+    sides = np.ones(len(wide), dtype=int)
+    units, common, separated = _infinite(sides, wide, parts, columns)
+    if common[predictors.shape[1] :].any():
+        raise FitError(
+            "The cutpoints have no finite maximum-likelihood estimates: the predictors, or the "
+            f"units, separate the categories {listed(outcome.categories)}. Join categories, or use "
+            "bml.random_effects(fit, grouping)."
+        )
+    gone = separated.reshape(len(outcome.y), -1).any(axis=1)
+    return units, common[: predictors.shape[1]], gone
+
+
 def _reweighted(
     outcome: GroupedOutcome,
     predictors: np.ndarray,
@@ -150,8 +189,7 @@ def _reweighted(
     free: np.ndarray,
 ) -> DummyFit:
     if not len(outcome.y):
-        units, common = np.full(columns, np.nan), np.full(len(free), np.nan)
-        return DummyFit(units, units, common, common, 1.0, np.zeros(0))
+        return _nothing_left(columns, len(free))
     still = free.copy()
     still[free] = free_columns(predictors[:, free], blocks)
     eta = _start(outcome)
@@ -212,7 +250,7 @@ def _complement(link: str, eta: np.ndarray) -> np.ndarray:
 
 
 def _infinite(
-    outcome: GroupedOutcome, predictors: np.ndarray, blocks: Sequence[Block], columns: int
+    sides: np.ndarray, predictors: np.ndarray, blocks: Sequence[Block], columns: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the signs of infinite coefficients (units, common), and the rows they separate.
 
@@ -220,8 +258,7 @@ def _infinite(
     common coefficient is infinite.
     """
     units, common = np.zeros(columns), np.zeros(predictors.shape[1])
-    separated = np.zeros(len(outcome.y), dtype=bool)
-    sides = outcome.sides
+    separated = np.zeros(len(sides), dtype=bool)
     design = _scaled_design(predictors, blocks, columns)
     while True:
         rows = np.flatnonzero(~separated)

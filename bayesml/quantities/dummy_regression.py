@@ -6,7 +6,7 @@ times units.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class DummyFit:
     fitted : array, shape (rows,)
         Fitted values of y, or of the linear predictor without the offset; infinite in rows that
         the likelihood fits without error as coefficients go to infinity.
+    gaps, gaps_se : array, shape (gaps,)
+        Of ordered outcomes, cutpoints less the one that the intercept stands for.
     """
 
     units: np.ndarray
@@ -55,6 +57,8 @@ class DummyFit:
     common_se: np.ndarray
     variance: float
     fitted: np.ndarray
+    gaps: np.ndarray = field(default_factory=lambda: np.empty(0))
+    gaps_se: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,9 @@ class Family:
     category_shares : callable, optional
         ``category_shares(link, eta, cutpoints)``: probabilities of ordered categories, shape
         (categories, ...), from cutpoints of shape (cutpoints, ...) that broadcast against `eta`.
+    category_slopes : callable, optional
+        ``category_slopes(link, eta, cutpoints)``: derivatives of the logs of those probabilities
+        by what the linear predictor exceeds each cutpoint by, shape (categories, cutpoints, ...).
     cutpoints_of : callable, optional
         ``cutpoints_of(link, shares)``: the cutpoints that give categories these shares where the
         linear predictor is 0.
@@ -145,6 +148,7 @@ class Family:
     latent: bool = False
     mean_factor: Callable[[Parameters], np.ndarray] = _unscaled
     category_shares: Callable[[str, np.ndarray, np.ndarray], np.ndarray] | None = None
+    category_slopes: Callable[[str, np.ndarray, np.ndarray], np.ndarray] | None = None
     cutpoints_of: Callable[[str, np.ndarray], np.ndarray] | None = None
     ordered_cutpoints: bool = False
     correlated_residuals: bool = False

@@ -22,6 +22,12 @@ _LATENT_QUANTILES = {
     "probit": stats.norm.ppf,
     "cloglog": stats.gumbel_l.ppf,
 }
+# Logs of the density of that error.
+_LOG_DENSITIES = {
+    "logit": lambda x: -softplus(x) - softplus(-x),
+    "probit": lambda x: -(x**2) / 2 - np.log(2 * np.pi) / 2,
+    "cloglog": lambda x: x - bounded_exp(x),
+}
 _TINY_RATE = -37.0
 
 
@@ -59,6 +65,19 @@ def _cumulative_shares(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.
     return np.diff(np.concatenate([ends, up_to, ends + 1]), axis=0)
 
 
+def _cumulative_slopes(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
+    """Return -f / p below the cutpoint, f / p above it: f moves from one to the other."""
+    ends = np.full((1, *np.shape(cutpoints)[1:]), np.inf)
+    bounds = np.concatenate([-ends, cutpoints, ends])
+    shares = _log_ordinal(link, np.zeros(0), eta, {"lower": bounds[:-1], "upper": bounds[1:]})
+    density = _LOG_DENSITIES[link](cutpoints - eta)
+    slopes = np.zeros((len(shares), *density.shape))
+    for place, own in enumerate(density):
+        slopes[place, place] = -np.exp(own - shares[place])
+        slopes[place + 1, place] = np.exp(own - shares[place + 1])
+    return slopes
+
+
 def _simulate_adjacent(
     rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
 ) -> np.ndarray:
@@ -88,6 +107,14 @@ def _adjacent_shares(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.nd
     return special.softmax(scores, axis=0)
 
 
+def _adjacent_slopes(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
+    shares = _adjacent_shares(link, eta, cutpoints)
+    above = shares[::-1].cumsum(axis=0)[-2::-1]
+    return np.stack(
+        [(place > np.arange(len(above)))[:, None] - above for place in range(len(shares))]
+    )
+
+
 def _simulate_continuation(
     rng: np.random.Generator, mean: np.ndarray, parameters: Parameters, trials: np.ndarray
 ) -> np.ndarray:
@@ -114,6 +141,17 @@ def _continuation_shares(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> n
     ends = np.zeros((1, *stay.shape[1:]))
     reached = np.concatenate([ends, move.cumsum(axis=0)])
     return np.exp(reached + np.concatenate([stay, ends]))
+
+
+def _continuation_slopes(link: str, eta: np.ndarray, cutpoints: np.ndarray) -> np.ndarray:
+    gap = cutpoints - eta
+    stay, move = log_shares(link, gap)
+    density = _LOG_DENSITIES[link](gap)
+    slopes = np.zeros((len(gap) + 1, *gap.shape))
+    for place in range(len(gap)):
+        slopes[place, place] = -np.exp(density[place] - stay[place])
+        slopes[place + 1 :, place] = np.exp(density[place] - move[place])
+    return slopes
 
 
 _CUMULATIVE_LOGIT = '''
@@ -209,6 +247,7 @@ ORDERED_FAMILIES = (
         simulate=_simulate_ordinal,
         log_likelihood=_log_ordinal,
         category_shares=_cumulative_shares,
+        category_slopes=_cumulative_slopes,
         cutpoints_of=lambda link, shares: LINKS[link].forward(shares.cumsum()[:-1]),
         variance=lambda mean, parameters, trials: np.ones_like(mean),
         example="y = np.searchsorted(cutpoints, eta + {latent})",
@@ -233,6 +272,7 @@ ORDERED_FAMILIES = (
         simulate=_simulate_adjacent,
         log_likelihood=_log_adjacent,
         category_shares=_adjacent_shares,
+        category_slopes=_adjacent_slopes,
         cutpoints_of=lambda link, shares: np.log(shares[:-1] / shares[1:]),
         variance=lambda mean, parameters, trials: np.ones_like(mean),
         example="scores = np.c_[0 * eta, (eta[:, None] - cutpoints).cumsum(axis=1)]\n"
@@ -253,6 +293,7 @@ ORDERED_FAMILIES = (
         simulate=_simulate_continuation,
         log_likelihood=_log_continuation,
         category_shares=_continuation_shares,
+        category_slopes=_continuation_slopes,
         cutpoints_of=lambda link, shares: LINKS[link].forward(
             shares[:-1] / shares[::-1].cumsum()[:0:-1]
         ),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special
+from scipy import optimize, special, stats
 
 import bayesml as bml
 from bayesml.errors import FitError
@@ -320,8 +320,144 @@ def test_wrong_use_is_refused(fake_fit: MakeFit) -> None:
         bml.pooling(binary)
 
 
-def test_ordered_outcomes_have_no_estimates_without_pooling(fake_fit: MakeFit) -> None:
-    table = pd.DataFrame({"y": ["a", "b", "c"] * 10, "g": np.repeat(range(6), 5)})
-    model = bml.two_level(table, "y ~ 1", group="g", family="ordinal", categories=["a", "b", "c"])
-    with pytest.raises(FitError, match=r"bml\.pooling needs estimates without pooling.*'ordinal'"):
+LATENT = {"logit": stats.logistic, "probit": stats.norm, "cloglog": stats.gumbel_l}
+
+
+def category_shares(family: str, link: str, steps: np.ndarray) -> np.ndarray:
+    """Probabilities of categories, (rows, categories), by what eta exceeds each cutpoint by."""
+    if family == "adjacent_category":
+        odds = np.exp(np.column_stack([0 * steps[:, 0], steps.cumsum(axis=1)]))
+        return odds / odds.sum(axis=1, keepdims=True)
+    below = LATENT[link].cdf(-steps)
+    if family == "ordinal":
+        return np.diff(below, axis=1, prepend=0.0, append=1.0)
+    left = np.cumprod(1 - below, axis=1)
+    stopped = below * np.column_stack([np.ones(len(below)), left[:, :-1]])
+    return np.column_stack([stopped, left[:, -1]])
+
+
+def ordered_regression(
+    y: np.ndarray, x: np.ndarray, family: str, link: str, middle: int
+) -> np.ndarray:
+    """Return coefficients and cutpoints but the middle one, 0, by SciPy's optimiser."""
+    gaps = np.arange(int(y.max())) - middle
+
+    def minus_log_likelihood(at: np.ndarray) -> float:
+        cutpoints = np.insert(at[x.shape[1] :], middle, 0.0)
+        shares = category_shares(family, link, (x @ at[: x.shape[1]])[:, None] - cutpoints)
+        return -float(np.log(np.maximum(shares[np.arange(len(y)), y], 1e-300)).sum())
+
+    start = np.concatenate([np.zeros(x.shape[1]), np.delete(gaps, middle)])
+    options = {"gtol": 1e-6, "maxiter": 2000}
+    return optimize.minimize(minus_log_likelihood, start, method="BFGS", options=options).x
+
+
+@pytest.mark.parametrize(
+    ("family", "link"),
+    [
+        ("ordinal", "logit"),
+        ("ordinal", "probit"),
+        ("ordinal", "cloglog"),
+        ("adjacent_category", "logit"),
+        ("continuation_ratio", "probit"),
+    ],
+)
+def test_ordered_outcomes_by_whole_regressions(fake_fit: MakeFit, family: str, link: str) -> None:
+    rng = np.random.default_rng(6)
+    unit, x = np.arange(5).repeat(60), rng.normal(size=300)
+    size = rng.normal(size=5)[unit]
+    eta = rng.normal(0, 0.7, 5)[unit] + 0.5 * x + 0.3 * size
+    shares = category_shares(family, link, eta[:, None] - np.array([-0.8, 0.0, 0.9]))
+    y = (rng.uniform(size=300)[:, None] > shares.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    labels = ["a|b", "b|c", "c|d"]
+    middle = int(np.argmin([abs((y > place).mean() - 0.5) for place in range(3)]))
+    others = [place for place in range(3) if place != middle]
+    table = pd.DataFrame({"y": np.array(list("abcd"))[y], "x": x, "size": size, "g": unit})
+    model = bml.two_level(
+        table,
+        "y ~ x + size",
+        group="g",
+        family=family,
+        link=link,
+        categories=["a", "b", "c", "d"],
+    )
+    fit = fake_fit(model, draws=20)
+    found = bml.pooling(model, fit)
+    coefficients = by_coef(found.coefficients)
+    assert coefficients.index.tolist() == [
+        "Intercept",
+        "x",
+        "size",
+        *(f"cutpoints[{labels[place]}]" for place in others),
+    ]
+    # The other optimiser ends where its numerical gradient does.
+    whole = ordered_regression(y, np.column_stack([np.ones(300), x, size]), family, link, middle)
+    assert coefficients["complete_pooling"].to_numpy() == pytest.approx(whole, abs=1e-4)
+    line = whole[0] + whole[2] * size[::60]
+    assert found.units["complete_pooling"].to_numpy() == pytest.approx(line, abs=2e-4)
+    dummies = (unit[:, None] == np.arange(5)).astype(float)
+    separate = ordered_regression(y, np.column_stack([dummies, x]), family, link, middle)
+    assert found.units["no_pooling"].to_numpy() == pytest.approx(separate[:5], abs=1e-4)
+    rest = coefficients["no_pooling"].drop(["Intercept", "size"])
+    assert rest.to_numpy() == pytest.approx(separate[5:], abs=1e-4)
+    assert coefficients.loc["Intercept", "note"].startswith(
+        f"minus the cutpoint {labels[middle]}; no pooling"
+    )
+    assert coefficients["note"].iloc[-1] == f"above the cutpoint {labels[middle]}"
+    means = np.column_stack([np.ones(5), np.bincount(unit, x) / 60, size[::60]])[unit]
+    macro = ordered_regression(y, means, family, link, middle)
+    assert coefficients["macro"].to_numpy() == pytest.approx(macro, abs=5e-4)
+    posterior = fit.posterior
+    cutpoints = posterior["cutpoints"].values.reshape(-1, 3)
+    beta = posterior["beta"].values.reshape(-1, 2)
+    effects = posterior["u_g"].values.reshape(-1, 5)
+    own = cutpoints[:, [middle]]
+    partial = effects - own + beta[:, 1:] * size[::60]
+    assert found.units["partial_pooling"].to_numpy() == pytest.approx(partial.mean(axis=0))
+    assert found.units["sd"].to_numpy() == pytest.approx(partial.std(axis=0, ddof=1))
+    expected = np.column_stack([-own, beta, cutpoints[:, others] - own])
+    assert coefficients["partial_pooling"].to_numpy() == pytest.approx(expected.mean(axis=0))
+    assert coefficients["partial_pooling_se"].to_numpy() == pytest.approx(expected.std(0, ddof=1))
+
+
+def test_two_ordered_categories_are_a_binomial_outcome(fake_fit: MakeFit) -> None:
+    women = bml.load_dataset("contraception")
+    two = bml.two_level(
+        women, "use ~ age", group="district", family="ordinal", categories=["N", "Y"]
+    )
+    binary = bml.two_level(women, "use ~ age", group="district", family="binomial", success="Y")
+    found = bml.pooling(two, fake_fit(two, draws=4))
+    expected = bml.pooling(binary, fake_fit(binary, draws=4))
+    for name in ("complete_pooling", "no_pooling", "macro"):
+        for column in (name, f"{name}_se"):
+            assert found.coefficients[column].to_numpy() == pytest.approx(
+                expected.coefficients[column].to_numpy(), abs=1e-6, nan_ok=True
+            )
+    assert found.units["no_pooling"].to_numpy() == pytest.approx(
+        expected.units["no_pooling"].to_numpy(), abs=1e-6
+    )
+    assert np.isinf(found.units["no_pooling"]).sum() == 3
+    assert found.units["note"].tolist() == expected.units["note"].tolist()
+
+
+def test_cutpoints_without_estimates_are_said(fake_fit: MakeFit) -> None:
+    # All that is low lies in a unit of its own: its cutpoint may fall without end.
+    table = pd.DataFrame({"y": ["middle", "high"] * 15, "g": np.repeat(range(5), 6)})
+    table.loc[table["g"] == 3, "y"] = "low"
+    model = bml.two_level(
+        table, "y ~ 1", group="g", family="ordinal", categories=["low", "middle", "high"]
+    )
+    with pytest.raises(FitError, match=r"units, separate the categories 'low', 'middle', 'high'"):
+        bml.pooling(model, fake_fit(model))
+
+
+def test_families_with_further_parameters_have_no_estimates_without_pooling(
+    fake_fit: MakeFit,
+) -> None:
+    rng = np.random.default_rng(7)
+    table = pd.DataFrame({"y": rng.poisson(3, 30), "g": np.repeat(range(6), 5)})
+    model = bml.two_level(table, "y ~ 1", group="g", family="negative_binomial")
+    with pytest.raises(
+        FitError, match=r"'negative_binomial'.*none in this version.*random_effects"
+    ):
         bml.pooling(model, fake_fit(model))

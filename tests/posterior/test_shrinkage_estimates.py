@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special
+from scipy import optimize, special
 
 import bayesml as bml
 from bayesml.errors import FitError
@@ -130,10 +130,35 @@ def test_binomial_units_by_the_closed_form(fake_fit: MakeFit) -> None:
     assert found["no_pooling"].to_numpy() == pytest.approx(special.logit(share) - 0.3)
 
 
+def test_ordered_units_take_the_cutpoints_of_the_posterior(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(5)
+    unit = np.repeat(range(5), 24)
+    y = rng.integers(0, 3, 120)
+    y[unit == 2] = 2
+    table = pd.DataFrame({"y": np.array(["a", "b", "c"])[y], "x": rng.normal(size=120), "g": unit})
+    model = bml.two_level(table, "y ~ x", group="g", family="ordinal", categories=["a", "b", "c"])
+    fit = fake_fit(model, values={"cutpoints": [-0.4, 0.9], "beta": 0.3})
+    found = bml.shrinkage(fit, "g")["no_pooling"].to_numpy()
+    assert found[2] == np.inf
+    for label in (0, 1, 3, 4):
+        own = unit == label
+        bounds = np.array([-np.inf, -0.4, 0.9, np.inf])
+
+        def minus_log_likelihood(effect: float, own: np.ndarray, bounds: np.ndarray) -> float:
+            eta = effect + 0.3 * table["x"].to_numpy()[own]
+            upper, lower = bounds[y[own] + 1] - eta, bounds[y[own]] - eta
+            return -float(np.log(special.expit(upper) - special.expit(lower)).sum())
+
+        best = optimize.minimize_scalar(
+            minus_log_likelihood, (-1, 1), args=(own, bounds), options={"xtol": 1e-10}
+        )
+        assert found[label] == pytest.approx(best.x, abs=1e-6)
+
+
 def test_what_has_no_estimate_without_pooling(fake_fit: MakeFit) -> None:
-    table = pd.DataFrame({"y": ["a", "b", "c"] * 10, "g": np.repeat(range(6), 5)})
-    model = bml.two_level(table, "y ~ 1", group="g", family="ordinal", categories=["a", "b", "c"])
-    with pytest.raises(FitError, match=r"bml\.shrinkage needs estimates.*'ordinal'.*Allowed"):
+    table = pd.DataFrame({"y": [0, 3, 1] * 10, "g": np.repeat(range(6), 5)})
+    model = bml.two_level(table, "y ~ 1", group="g", family="negative_binomial")
+    with pytest.raises(FitError, match=r"bml\.shrinkage needs estim.*'negative_binomial'.*Allowed"):
         bml.shrinkage(fake_fit(model), "g")
 
 
