@@ -61,6 +61,14 @@ def covariance_of_kind(
     return sd[..., own], None if corr is None else corr[..., own, own]
 
 
+def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
+    """Return Sigma of one grouping's terms, shape (chains, draws, terms, terms)."""
+    sd, corr = sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
+    if corr is None:
+        corr = np.eye(sd.shape[-1])
+    return sd[..., :, None] * corr * sd[..., None, :]
+
+
 def factors_by_kind(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
     """Return L with L L' = Sigma of every draw, shape (chains x draws, SDs, SDs).
 

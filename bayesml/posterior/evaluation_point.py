@@ -326,3 +326,33 @@ def _computable(factor: _Factor) -> bool:
     except FormulaError:
         return False
     return True
+
+
+def mean_predictor(fit: Fit, point: EvaluationPoint, outcome: int | None = None) -> np.ndarray:
+    """Return the linear predictor at the point, without random effects and cutpoints.
+
+    Returns
+    -------
+    array, shape (chains, draws)
+    """
+    sizes = (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"])
+    eta = np.full(sizes, mean_offset(fit, outcome))
+    if "beta" in fit.posterior:
+        eta += fit.coefficient_draws @ point.coefficients
+    return eta
+
+
+def mean_offset(fit: Fit, outcome: int | None) -> float:
+    """Return the mean of the known part of an outcome's linear predictor over its rows.
+
+    Of outcomes with families of their own the counts have one, the log of the exposure; all of
+    them the same.
+    """
+    facts, spec = fit.facts, fit.spec
+    if outcome is None or not spec.families:
+        return facts.offset_mean
+    shares = facts.level_shares[facts.outcome_column]
+    counts = [item.outcome for item in spec.outcome_families if item.record.response == "count"]
+    if facts.outcomes[outcome] not in counts:
+        return 0.0
+    return facts.offset_mean / sum(shares[name] for name in counts)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesml.errors import FitError, listed, quoted
+from bayesml.posterior.effect_distributions import covariance_draws
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, coefficient_draws
+from bayesml.posterior.level1_variances import parameter_draws_of
 from bayesml.posterior.share_cases import ShareCase
-from bayesml.posterior.variance_shares import covariance_draws, parameter_draws_of
 from bayesml.quantities.cluster_measures import shares_of_rows
 from bayesml.quantities.explained_variance import (
     TOLERANCE,

@@ -13,7 +13,7 @@ from bayesml.posterior.fitted_rows import (
     effect_draws,
     linear_predictor_blocks,
 )
-from bayesml.posterior.variance_shares import parameter_draws_of
+from bayesml.posterior.level1_variances import parameter_draws_of
 from bayesml.quantities.explained_variance import Membership, explained, unit_predictors
 from bayesml.records.fits import Fit
 

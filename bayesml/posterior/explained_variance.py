@@ -19,10 +19,10 @@ from bayesml.posterior.explained_parts import (
 )
 from bayesml.posterior.explained_rows import bayes_r2, gelman_pardoe_r2
 from bayesml.posterior.fitted_rows import FittedRows, fitted_rows
+from bayesml.posterior.level1_variances import require_finite_variance
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
-from bayesml.posterior.variance_shares import require_finite_variance
 from bayesml.records.fits import Fit
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
+from bayesml.posterior.level1_variances import parameter_draws_of
 from bayesml.posterior.median_ratios import median_ratio_quantity
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.share_cases import At
 from bayesml.posterior.survival_rows import hazard_periods
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
-from bayesml.posterior.variance_shares import parameter_draws_of
 from bayesml.records.fits import Fit
 from bayesml.specs.families import FAMILIES
 

@@ -103,7 +103,8 @@ def pooling(
     lying above that cutpoint (of going beyond it, or of the category above it against the one
     below), in a unit whose predictors are 0. Of two categories it is the intercept of a binomial
     outcome. No pooling estimates the distances between the cutpoints, which all units share, along
-    with the units' dummies; held at those of complete pooling, units would lie too close together.
+    with the units' dummies: held at those of complete pooling, units would lie too close together.
+    Where units have a handful of rows these distances, and with them the units', come out too wide.
 
     Parameters
     ----------

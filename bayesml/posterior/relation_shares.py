@@ -6,10 +6,14 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError, quoted
-from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
+from bayesml.posterior.effect_distributions import (
+    covariance_draws,
+    require_normal_effects,
+    require_one_covariance,
+)
+from bayesml.posterior.level1_variances import parameter_draws_of
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
-from bayesml.posterior.variance_shares import covariance_draws, parameter_draws_of
 from bayesml.records.fits import Fit
 from bayesml.records.social_builders import DYAD, PERSON
 

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
-from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 
 At = Mapping[str, object]
-
-SCALES = ("latent", "response")
 
 
 @dataclass(frozen=True)
@@ -37,17 +34,8 @@ class ShareCase:
         return grouping.kinds.index(self.kinds[grouping.by]) if grouping.kinds else None
 
 
-def check_scale(fit: Fit, scale: str) -> None:
-    """Raise where there is no such scale, or the outcome has no shares on it.
-
-    Raises
-    ------
-    FitError
-    """
-    if scale not in SCALES:
-        raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
-    if scale == "response":
-        refuse_nominal(fit.facts, "The response scale", "Use scale='latent'.")
+# The only case of a fit of one outcome whose units are all of one kind.
+ONLY = ShareCase()
 
 
 def share_cases(fit: Fit, at: At | None) -> tuple[list[ShareCase], dict[str, tuple[str, ...]]]:
@@ -100,19 +88,6 @@ def at_of_case(fit: Fit, at: At | None, case: ShareCase) -> dict[str, object]:
     }
 
 
-def averages_a_curve(fit: Fit) -> bool:
-    """Return whether shares average a curve over effects, or need the mean of an exponential."""
-    return any(
-        item.link.name == "log"
-        or item.record.response == "unit"
-        or (
-            item.record.level1
-            and any(own.student and own.places(item.record.level1) for own in fit.facts.groupings)
-        )
-        for item in fit.spec.outcome_families
-    )
-
-
 def told_by_outcome(
     outcomes: Sequence[str], found: Sequence[Mapping[Hashable, Any]]
 ) -> dict[Hashable, Any]:
@@ -130,19 +105,3 @@ def of_cases(values: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
     """Return arrays of shape (chains, draws, ...) as one: behind the draws an axis of each size."""
     stacked = np.stack(values, axis=2)
     return stacked.reshape(*stacked.shape[:2], *sizes, *stacked.shape[3:])
-
-
-def mean_offset(fit: Fit, outcome: int | None) -> float:
-    """Return the mean of the known part of an outcome's linear predictor over its rows.
-
-    Of outcomes with families of their own the counts have one, the log of the exposure; all of
-    them the same.
-    """
-    facts, spec = fit.facts, fit.spec
-    if outcome is None or not spec.families:
-        return facts.offset_mean
-    shares = facts.level_shares[facts.outcome_column]
-    counts = [item.outcome for item in spec.outcome_families if item.record.response == "count"]
-    if facts.outcomes[outcome] not in counts:
-        return 0.0
-    return facts.offset_mean / sum(shares[name] for name in counts)

@@ -8,22 +8,24 @@ import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.effect_distributions import (
-    correlations_by_kind,
     covariance_of_kind,
     require_normal_effects,
     require_shared_terms,
-    sds_by_kind,
 )
-from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point
-from bayesml.posterior.outcome_parameters import parameter_values
+from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point, mean_predictor
+from bayesml.posterior.level1_variances import (
+    averages_a_curve,
+    dispersion_of_shares,
+    parameter_draws_of,
+    variance_of_mean,
+)
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.posterior.share_cases import (
+    ONLY,
     At,
     ShareCase,
     at_of_case,
-    averages_a_curve,
-    check_scale,
-    mean_offset,
     of_cases,
     share_cases,
     told_by_outcome,
@@ -39,12 +41,9 @@ from bayesml.quantities.partition import (
 )
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
-from bayesml.specs.family_records import Family
-from bayesml.specs.links import LINKS
 
 WHOLE, MEAN = "whole", "mean over rows"
-# The only case of a fit of one outcome whose units are all of one kind.
-ONLY = ShareCase()
+SCALES = ("latent", "response")
 _FIELDS = fields(VariancePartition)
 
 
@@ -131,6 +130,19 @@ def variance_shares(
     return Shares(partition, {**dims, **found[0].cases}, interacting, attrs)
 
 
+def check_scale(fit: Fit, scale: str) -> None:
+    """Raise where there is no such scale, or the outcome has no shares on it.
+
+    Raises
+    ------
+    FitError
+    """
+    if scale not in SCALES:
+        raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
+    if scale == "response":
+        refuse_nominal(fit.facts, "The response scale", "Use scale='latent'.")
+
+
 def _shares(
     fit: Fit, at: At | None, scale: str, memberships: Sequence[str], case: ShareCase
 ) -> Shares:
@@ -182,7 +194,7 @@ def _shares(
                 between,
                 eta,
                 containing,
-                *_variance_of_mean(fit, point, "membership" in cases, case),
+                *variance_of_mean(fit, point, "membership" in cases, case),
             )
         else:
             if "cutpoints" in fit.posterior:
@@ -195,7 +207,7 @@ def _shares(
                     between[..., None, :], (*between.shape[:-1], values.shape[-1], len(containing))
                 )
             parameters = parameter_draws_of(fit, point, case)
-            dispersion = _dispersion(family, parameters, between.ndim - 1)
+            dispersion = dispersion_of_shares(family, parameters, between.ndim - 1)
             found = binary_partition(between, eta, containing, link.inverse, dispersion)
             attrs["computed_by"] = (
                 f"numerical integration ({NODES} points, {HERMITE_TERMS} Hermite polynomials), "
@@ -223,100 +235,6 @@ def _shares(
             "variance to compare with in this version. Use bml.variance_components(fit)."
         )
     return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
-
-
-def _dispersion(
-    family: Family, parameters: Mapping[str, np.ndarray], axes: int
-) -> np.ndarray | float:
-    """Return the variance of an outcome of one trial and mean p over p (1 - p)."""
-    if family.response == "ordered":
-        return 1.0
-    draws = {
-        name: values.reshape(*values.shape, *(1,) * (axes - values.ndim))
-        for name, values in parameters.items()
-    }
-    return family.variance(np.array(0.5), draws, np.ones(1)) / 0.25
-
-
-def parameter_draws_of(
-    fit: Fit, point: EvaluationPoint | None = None, case: ShareCase = ONLY
-) -> dict[str, np.ndarray]:
-    """Return the draws of the likelihood's parameters that are numbers, shape (chains, draws).
-
-    Parameters
-    ----------
-    fit : Fit
-    point : EvaluationPoint or None
-        Where parameters with a formula of their own stand; they are left out without it. The
-        level-1 SD is then the root of the mean of its square over the units, exp(eta + v) with
-        log sigma = eta + N(0, v); effects on other parameters are 0.
-    case : ShareCase
-        The outcome, where there are several, and the kinds of units.
-    """
-    if case.outcome is not None:
-        return {
-            item.name: parameter_values(fit, item.name)[..., case.outcome]
-            for item in fit.spec.family_of(case.outcome).record.parameters
-        }
-    found = {
-        item.name: _values(fit, item.name)
-        for item in fit.spec.scalar_parameters
-        if fit.posterior[item.name].ndim == 2
-    }
-    if point is None:
-        return found
-    for part in fit.facts.parts:
-        name = part.parameter
-        eta = np.zeros((fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]))
-        if part.coefficients:
-            eta += _values(fit, f"beta_{name}") @ point.parts[name]
-        for item in fit.facts.groupings:
-            if name == fit.spec.family_record.level1 and item.places(name):
-                own = covariance_of_kind(fit, item, case.kind_of(item))
-                eta += varying_variance(*own, point.part_terms[name][item.name])
-        found[name] = LINKS[part.link].inverse(eta)
-    return found
-
-
-def _variance_of_mean(
-    fit: Fit, point: EvaluationPoint, extended: bool, case: ShareCase
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a and b of the variance a m + b m^2 of an outcome, and its mean over m.
-
-    All families with log link have such a variance: two values of m give a and b.
-    """
-    family = fit.spec.family_of(case.outcome).record
-    draws = parameter_draws_of(fit, point, case)
-    if extended:
-        draws = {name: values[..., None] for name, values in draws.items()}
-    require_finite_variance(fit)
-    one, two = (family.variance(np.array(m), draws, np.ones(1)) for m in (1.0, 2.0))
-    quadratic = (two - 2 * one) / 2
-    return one - quadratic, quadratic, family.mean_factor(draws)
-
-
-def require_finite_variance(fit: Fit) -> None:
-    """Raise where draws give the outcome an infinite variance.
-
-    Raises
-    ------
-    FitError
-    """
-    numbers: list[int | None] = [*range(len(fit.facts.outcomes))] or [None]
-    families = [fit.spec.family_of(number).record for number in numbers]
-    ones = [
-        family.variance(np.array(1.0), parameter_draws_of(fit, case=ShareCase(number)), np.ones(1))
-        for number, family in zip(numbers, families, strict=True)
-        if family.response == "positive"
-    ]
-    infinite = float(np.mean(np.isinf(ones).any(axis=0))) if ones else 0.0
-    if infinite:
-        name = next(family.name for family in families if family.response == "positive")
-        raise FitError(
-            f"The variance of the family {quoted(name)} is infinite in {infinite:.0%} of "
-            "the draws (a shape of 2 or less), so shares of it say nothing. Use "
-            "bml.variance_components(fit), whose SDs are on the scale of log durations."
-        )
 
 
 def require_whole_units(fit: Fit, function: str) -> None:
@@ -370,29 +288,3 @@ def between_variances(fit: Fit, point: EvaluationPoint, case: ShareCase = ONLY) 
         ],
         axis=-1,
     )
-
-
-def _values(fit: Fit, name: str) -> np.ndarray:
-    return np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
-
-
-def covariance_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:
-    """Return Sigma of one grouping's terms, shape (chains, draws, terms, terms)."""
-    sd, corr = sds_by_kind(fit, grouping), correlations_by_kind(fit, grouping)
-    if corr is None:
-        corr = np.eye(sd.shape[-1])
-    return sd[..., :, None] * corr * sd[..., None, :]
-
-
-def mean_predictor(fit: Fit, point: EvaluationPoint, outcome: int | None = None) -> np.ndarray:
-    """Return the linear predictor at the point, without random effects and cutpoints.
-
-    Returns
-    -------
-    array, shape (chains, draws)
-    """
-    sizes = (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"])
-    eta = np.full(sizes, mean_offset(fit, outcome))
-    if "beta" in fit.posterior:
-        eta += fit.coefficient_draws @ point.coefficients
-    return eta
