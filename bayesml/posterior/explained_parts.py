@@ -7,8 +7,12 @@ import numpy as np
 from bayesml.errors import FitError, listed, quoted
 from bayesml.posterior.effect_distributions import covariance_draws
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, coefficient_draws
-from bayesml.posterior.level1_variances import parameter_draws_of
-from bayesml.posterior.share_cases import ShareCase
+from bayesml.posterior.model_variances import (
+    ModelVariances,
+    covariance_of,
+    model_variances,
+    moments_of,
+)
 from bayesml.quantities.cluster_measures import shares_of_rows
 from bayesml.quantities.explained_variance import (
     TOLERANCE,
@@ -21,34 +25,6 @@ from bayesml.quantities.explained_variance import (
     unit_means,
 )
 from bayesml.records.fits import Fit
-
-# Numbers in a block of linear predictors: 16 MB.
-_BLOCK = 2_000_000
-
-
-@dataclass(frozen=True)
-class ModelVariances:
-    """The variances that a model implies over its rows, on the scale of the linear predictor.
-
-    Parameters
-    ----------
-    fixed : array, shape (draws,)
-        Variance of X beta over the rows, without the offset; divisor n - 1.
-    between : array, shape (draws, groupings)
-        Mean over the rows of each grouping's variance.
-    level1 : array, shape (draws,)
-        Level-1 variance; that of groupings with one row a unit is part of it.
-    groupings : tuple of UnitRows
-        Those of `between`.
-    single : tuple of str
-        Groupings with one row a unit.
-    """
-
-    fixed: np.ndarray
-    between: np.ndarray
-    level1: np.ndarray
-    groupings: tuple[UnitRows, ...]
-    single: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,9 +88,9 @@ def rights_sterba_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         labels.append((part, grouping, level))
         columns.append(values)
 
-    add("within", "", "residual", quadratic_forms(beta, _covariance(split.within)))
+    add("within", "", "residual", quadratic_forms(beta, covariance_of(split.within)))
     for item, piece in zip(found.groupings, split.between, strict=True):
-        add("between", "", item.facts.name, quadratic_forms(beta, _covariance(piece)))
+        add("between", "", item.facts.name, quadratic_forms(beta, covariance_of(piece)))
     if not split.orthogonal:
         add("between, shared", "", "", found.fixed - sum(columns))
     for place, item in enumerate(found.groupings):
@@ -125,7 +101,7 @@ def rights_sterba_r2(fit: Fit, rows: FittedRows) -> R2Draws:
             add("means", name, name, found.between[:, place])
             continue
         means = unit_means(item.terms, members[place])
-        add("means", name, name, traces(sigma, _moments(means)))
+        add("means", name, name, traces(sigma, moments_of(means)))
         rest = item.terms - means
         inner = sorted(np.flatnonzero(containing[:, place]), key=lambda g: members[g].units)
         for g in inner:
@@ -133,10 +109,10 @@ def rights_sterba_r2(fit: Fit, rows: FittedRows) -> R2Draws:
                 piece = unit_means(rest, members[g])
                 if _varies(piece, item.terms):
                     level = found.groupings[g].facts.name
-                    add("slopes", name, level, traces(sigma, _moments(piece)))
+                    add("slopes", name, level, traces(sigma, moments_of(piece)))
                     rest = rest - piece
         if _varies(rest, item.terms):
-            add("slopes", name, "residual", traces(sigma, _moments(rest)))
+            add("slopes", name, "residual", traces(sigma, moments_of(rest)))
     add("residual", "", "residual", found.level1)
     return _shares_of_levels(
         np.column_stack(columns),
@@ -198,7 +174,7 @@ def snijders_bosker_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         member = Membership(item.index, item.facts.units)
         first = np.unique(item.index, return_index=True)[1]
         means = unit_means(rows.predictors, member)[first]
-        fixed = quadratic_forms(beta, _covariance(means - means.mean(axis=0)))
+        fixed = quadratic_forms(beta, covariance_of(means - means.mean(axis=0)))
         rest = found.level1 * (1 / sizes).mean()
         for place, other in enumerate(found.groupings):
             if other.weights is None:
@@ -218,107 +194,6 @@ def snijders_bosker_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         )
     remark = "; ".join(_common_remarks(fit, rows))
     return R2Draws(np.column_stack(columns), {"level": labels}, notes, [remark] * len(labels), {})
-
-
-def model_variances(fit: Fit, rows: FittedRows) -> ModelVariances:
-    """Return the variances that the model implies over its rows.
-
-    Parameters
-    ----------
-    fit : Fit
-    rows : FittedRows
-
-    Returns
-    -------
-    ModelVariances
-    """
-    beta = coefficient_draws(fit)
-    centred = rows.predictors - rows.predictors.mean(axis=0)
-    several = tuple(item for item in rows.groupings if not _single(item))
-    single = tuple(item for item in rows.groupings if _single(item))
-    level1 = _level1(fit, rows)
-    for item in single:
-        level1 = level1 + _mean_variance(fit, item)
-    between = [_mean_variance(fit, item) for item in several]
-    return ModelVariances(
-        fixed=quadratic_forms(beta, _covariance(centred)),
-        between=np.array(between).reshape(len(several), len(beta)).T,
-        level1=level1,
-        groupings=several,
-        single=tuple(item.facts.name for item in single),
-    )
-
-
-def _single(item: UnitRows) -> bool:
-    """Whether each row is a unit of its own, so that its effect is part of level 1."""
-    return item.weights is None and len(np.unique(item.index)) == len(item.index)
-
-
-def _mean_variance(fit: Fit, item: UnitRows) -> np.ndarray:
-    sigma = covariance_draws(fit, item.facts)
-    weighted = item.terms * np.sqrt(item.squared_weights)[:, None]
-    return traces(sigma, _moments(weighted)).reshape(-1)
-
-
-def _moments(columns: np.ndarray) -> np.ndarray:
-    """Return the second moments of columns, with the number of rows as the divisor."""
-    return columns.T @ columns / len(columns)
-
-
-def _covariance(centred: np.ndarray) -> np.ndarray:
-    """Return the covariance of columns of mean 0, with the divisor n - 1 that software uses."""
-    return centred.T @ centred / max(1, len(centred) - 1)
-
-
-def _level1(fit: Fit, rows: FittedRows) -> np.ndarray:
-    """Return the level-1 variance on the scale of the linear predictor, shape (draws,)."""
-    one = fit.spec.family_of(rows.outcome_number)
-    family = one.record
-    own = parameter_draws_of(fit, case=ShareCase(rows.outcome_number))
-    draws = {name: values.reshape(-1) for name, values in own.items()}
-    sizes = fit.posterior.sizes
-    number = sizes["chain"] * sizes["draw"]
-    if family.level1:
-        return family.variance(np.zeros(number), draws, np.ones(1))
-    if one.latent_variance is not None:
-        return np.full(number, one.latent_variance)
-    if one.link.name != "log":
-        ordered = family.response == "ordered"
-        instead = "bml.variance_components(fit)" if ordered else "bml.r2(fit, method='bayes')"
-        raise FitError(
-            f"The family {quoted(family.name)} with link {quoted(one.link.name)} has no level-1 "
-            f"variance on the scale of the linear predictor. Use {instead}."
-        )
-    # Lognormal: an outcome of mean m and variance v has the variance log(1 + v / m^2) on the log
-    # scale, log(1 + 1 / m) of Poisson counts.
-    mean = _mean_counts(fit, rows)
-    variance = family.variance(mean, draws, np.ones(1))
-    return np.log1p(variance / (mean * family.mean_factor(draws)) ** 2)
-
-
-def _mean_counts(fit: Fit, rows: FittedRows) -> np.ndarray:
-    """Return the mean count over the rows and over the distribution of the effects."""
-    beta = coefficient_draws(fit)
-    # One linear function of known numbers per row: X beta, and half of each variance.
-    columns, numbers = [rows.predictors], [beta]
-    for item in rows.groupings:
-        sigma = covariance_draws(fit, item.facts)
-        sigma = sigma.reshape(len(beta), *sigma.shape[2:])
-        first, second = np.triu_indices(item.terms.shape[1])
-        twice = np.where(first == second, 0.5, 1.0)
-        products = item.terms[:, first] * item.terms[:, second] * twice
-        columns.append(products * item.squared_weights[:, None])
-        numbers.append(sigma[:, first, second])
-    design = np.ascontiguousarray(np.column_stack(columns).T)
-    draws = np.column_stack(numbers)
-    size = max(1, _BLOCK // len(rows.outcome))
-    means = []
-    with np.errstate(over="ignore"):
-        for start in range(0, len(draws), size):
-            eta = draws[start : start + size] @ design
-            eta += rows.offset
-            means.append(np.exp(eta, out=eta).mean(axis=1))
-    return np.concatenate(means)
 
 
 def _containing(groupings: tuple[UnitRows, ...]) -> np.ndarray:
@@ -389,7 +264,18 @@ def _common_notes(fit: Fit, rows: FittedRows, found: ModelVariances) -> list[str
         notes.append(f"{listed(found.single)} has one row a unit: its variance counts as level 1.")
     if rows.offset.any():
         notes.append("The offset is known, so its variance is left out.")
-    return notes
+    return [*notes, *correlation_notes(fit)]
+
+
+def correlation_notes(fit: Fit) -> list[str]:
+    """Return what correlated residuals of one outcome mean for R2, in words."""
+    residual = fit.spec.residual
+    if residual is None or fit.facts.outcomes:
+        return []
+    return [
+        f"Residuals are correlated ({residual.text}). Level 1 is their whole variance: what rows "
+        "of a unit have in common through them is not explained."
+    ]
 
 
 def _common_remarks(fit: Fit, rows: FittedRows) -> list[str]:

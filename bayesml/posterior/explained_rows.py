@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesml.errors import FitError, quoted
-from bayesml.posterior.explained_parts import R2Draws
+from bayesml.posterior.explained_parts import R2Draws, correlation_notes
 from bayesml.posterior.fitted_rows import (
     FittedRows,
     UnitRows,
@@ -14,6 +14,7 @@ from bayesml.posterior.fitted_rows import (
     linear_predictor_blocks,
 )
 from bayesml.posterior.level1_variances import parameter_draws_of
+from bayesml.posterior.model_variances import level1_of_rows
 from bayesml.quantities.explained_variance import Membership, explained, unit_predictors
 from bayesml.records.fits import Fit
 
@@ -53,6 +54,7 @@ def gelman_pardoe_r2(fit: Fit, rows: FittedRows) -> R2Draws:
             "The rows have no R2 of this kind: it is for outcomes that are a linear predictor plus "
             "an error. Use method='bayes' for theirs."
         )
+    notes += correlation_notes(fit)
     if any(item.weights is not None for item in rows.groupings):
         notes.append(
             "Units of a multiple membership have no rows of their own: no predictor explains them."
@@ -128,7 +130,7 @@ def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
     draws = {name: values.reshape(-1) for name, values in parameter_draws_of(fit).items()}
     level1 = None
     if family.level1:
-        level1 = family.variance(np.zeros(fit.draws_made), draws, np.ones(1))
+        level1 = level1_of_rows(fit, rows)
     columns = []
     for block, eta in linear_predictor_blocks(fit, rows):
         with np.errstate(over="ignore"):
@@ -154,5 +156,6 @@ def bayes_r2(fit: Fit, rows: FittedRows) -> R2Draws:
         notes.append("Of the share of successes in each row's trials.")
     if rows.offset.any():
         notes.append("The offset is part of the mean, and of what is explained.")
+    notes += correlation_notes(fit)
     remark = "share of successes" if rows.trials is not None else ""
     return R2Draws(np.concatenate(columns)[:, None], {"part": ["conditional"]}, notes, [remark], {})

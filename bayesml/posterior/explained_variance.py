@@ -35,6 +35,8 @@ _METHODS: Mapping[str, Callable[[Fit, FittedRows], R2Draws]] = {
     "snijders_bosker": snijders_bosker_r2,
     "bayes": bayes_r2,
 }
+# Methods that say what rows of a unit have in common: effects alone.
+_INDEPENDENT = ("rights_sterba", "snijders_bosker")
 
 
 @overload
@@ -86,6 +88,11 @@ def r2(
         the known units. Not for ordered outcomes.
         Gelman, Goodrich, Gabry & Vehtari (2019), doi:10.1080/00031305.2018.1549100.
 
+    Residuals that are correlated within units have one variance at level 1, that of a row, the mean
+    over the rows where occasions have their own; what they have in common is not explained. Methods
+    that split the variance of units' means (``"rights_sterba"``, ``"snijders_bosker"``) do not take
+    them.
+
     Parameters
     ----------
     fit : Fit
@@ -109,8 +116,7 @@ def r2(
     Raises
     ------
     FitError
-        The method is unknown or not defined for this model, residuals are correlated, or the fit
-        was saved without its rows.
+        The method is unknown or not defined for this model, or the fit was saved without its rows.
 
     Examples
     --------
@@ -129,9 +135,10 @@ def r2(
     require_one_predictor(
         fit.facts, "r2", "Use bml.vpc(fit, at=...), which gives shares at chosen covariates."
     )
-    instead = "Use bml.variance_components(fit), and compare models by bml.loo(fit)."
     if not fit.facts.outcomes:
-        require_independent_residuals(fit.spec, "r2", instead)
+        if method in _INDEPENDENT:
+            what = f"The R2 of method={quoted(method)}"
+            require_independent_residuals(fit.spec, what, "Use bml.r2(fit).")
     elif method != "nakagawa":
         raise FitError(
             f"The R2 of method={quoted(method)} is about one outcome, and this model has "

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.residual_fits import require_independent_residuals
+from bayesml.posterior.residual_shares import Lag, refuse_lag, residual_icc
 from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
+    check_scale,
     named_groupings,
     require_whole_units,
     variance_shares,
@@ -39,7 +41,9 @@ def vpc(
     With s2_g = z' Sigma_g z, the variance that the terms of a grouping give a row with the values
     z, the VPC is s2_g / (sum of all s2 + level-1 variance). Level 1 is sigma^2 of a Gaussian
     outcome; where sigma has a formula of its own, it is its mean over the units at these
-    covariates, exp(2 x' beta_sigma + 2 v), with v the variance of what varies in log sigma. Binary,
+    covariates, exp(2 x' beta_sigma + 2 v), with v the variance of what varies in log sigma; of
+    residuals that are correlated within units it is their whole variance, and unstructured ones
+    have a partition for each `occasion`. Binary,
     binomial (for one trial) and ordinal outcomes are partitioned on the latent
     scale, where level 1 is pi^2 / 3 (logit), 1 (probit) or pi^2 / 6 (cloglog), or on the response
     scale: the variance p (1 - p) of 0 and 1 within units against that of p between them, where p
@@ -123,6 +127,7 @@ def icc(
     prob: float = ...,
     scale: str = ...,
     draws: Literal[False] = ...,
+    lag: Lag | None = ...,
 ) -> pd.DataFrame: ...
 @overload
 def icc(
@@ -133,6 +138,7 @@ def icc(
     scale: str = ...,
     *,
     draws: Literal[True],
+    lag: Lag | None = ...,
 ) -> "xr.DataArray": ...
 def icc(
     fit: Fit,
@@ -141,6 +147,7 @@ def icc(
     prob: float = 0.89,
     scale: str = "latent",
     draws: bool = False,
+    lag: Lag | None = None,
 ) -> "pd.DataFrame | xr.DataArray":
     """Return the intraclass correlation: that of two rows which share a unit of a grouping.
 
@@ -148,6 +155,13 @@ def icc(
     rows of one school. The ICC of a grouping is therefore its VPC plus those of the groupings that
     contain it. Both rows have the same covariate values; see `vpc` for the level-1 variance, and
     for counts.
+
+    Residuals that are correlated within a unit add their correlation times the share of level 1:
+    (s2 + rho s2_e) / (s2 + s2_e). Compound symmetry has one rho, `corr_residual`, which without
+    groupings is the ICC of its unit: that of the varying intercept that would stand in its place,
+    but free to be negative. Autoregressive residuals have rho = phi^lag, and `lag` says how far
+    apart the rows are. Unstructured ones have an ICC for each two occasions. The unit of the
+    residuals stands among the groupings.
 
     Parameters
     ----------
@@ -162,17 +176,21 @@ def icc(
         As in `vpc`.
     draws : bool
         Return the draws instead of a table.
+    lag : float or sequence of float, optional
+        How far apart the two rows are, where residuals are autoregressive: in occasions (whole
+        numbers) of ``ar1``, in units of time of ``continuous_ar``.
 
     Returns
     -------
     DataFrame or DataArray
-        As `vpc` returns, without ``residual``. With multiple membership both rows have the same
-        weights.
+        As `vpc` returns, without ``residual``; `lag` and `occasions` are cases where residuals are
+        correlated so. With multiple membership both rows have the same weights.
 
     Raises
     ------
     FitError
-        There is no such grouping, or `at`, `prob` or `scale` cannot be used with this fit.
+        There is no such grouping, `at`, `prob`, `scale` or `lag` cannot be used with this fit, or
+        residuals are autoregressive and there is no `lag`.
 
     Notes
     -----
@@ -186,6 +204,11 @@ def icc(
     >>> fit = bml.two_level(exam, "normexam ~ 1", group="school").fit()  # doctest: +SKIP
     >>> bml.icc(fit, "school")  # doctest: +SKIP
     """
+    if fit.spec.residual is not None and not fit.facts.outcomes:
+        check_scale(fit, scale)
+        quantity = residual_icc(fit, grouping, at, lag)
+        return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)
+    refuse_lag(lag, "independent residuals within units")
     chosen = [item.name for item in named_groupings(fit, grouping)]
     require_whole_units(fit, "icc")
     # Rows of one outcome are of different persons, whose residuals are independent.

@@ -19,6 +19,7 @@ from bayesml.posterior.level1_variances import (
     parameter_draws_of,
     variance_of_mean,
 )
+from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.posterior.share_cases import (
@@ -57,7 +58,8 @@ class Shares:
         Arrays of shape (chains, draws, ...), one axis per case, and groupings where it has them.
     cases : mapping of str to tuple of str
         Outcomes and kinds of units, ``membership`` where the model has multiple membership,
-        ``cutpoint`` for ordered outcomes on the response scale.
+        ``cutpoint`` for ordered outcomes on the response scale, ``occasion`` of residuals with an
+        SD for each.
     interacting : bool
         Whether crossed groupings have a share that they have only together.
     attrs : mapping
@@ -98,7 +100,10 @@ def variance_shares(
     """
     facts = fit.facts
     if not facts.main_groupings:
-        raise FitError("This model has no grouping, so its variance has no parts. Add one.")
+        raise FitError(
+            "This model has no grouping, so its variance has no parts. "
+            + ("Add one." if residual_record(fit.spec) is None else "Use bml.icc(fit).")
+        )
     instead = (
         "bml.social_relations_shares(fit)"
         if facts.structure == "social_relations"
@@ -151,13 +156,6 @@ def _shares(
     groupings = facts.main_groupings
     one = spec.family_of(outcome)
     family, link = one.record, one.link
-    record = residual_record(spec)
-    if record is not None and record.by_occasion and outcome is None:
-        raise FitError(
-            f"The level-1 variance of this model differs between occasions "
-            f"({quoted(spec.residual.text if spec.residual else '')}), so its groupings have no "
-            "one share of the variance. Use bml.variance_components(fit)."
-        )
     counts = link.name == "log"
     latent = one.latent_variance is not None
     check_scale(fit, scale)
@@ -219,16 +217,27 @@ def _shares(
         found = linear_partition(between, float(one.latent_variance or 0), containing)
     elif family.level1:
         parameters = parameter_draws_of(fit, point, case)
-        level1 = family.variance(np.zeros(between.shape[:2]), parameters, np.ones(1))
+        record = residual_record(spec)
+        by_occasion = record is not None and record.by_occasion and outcome is None
+        shape = between.shape[:2]
+        if by_occasion:
+            parameters |= {family.level1: parameter_values(fit, family.level1)}
+            cases["occasion"] = tuple(str(label) for label in fit.posterior["occasion"].values)
+            shape = (*shape, len(cases["occasion"]))
+        level1 = family.variance(np.zeros(shape), parameters, np.ones(1))
         if modelled:
             attrs["level1"] = (
                 f"mean over the units of {family.level1}^2 at these covariates"
                 if any(item.places(family.level1) for item in facts.groupings)
                 else f"{family.level1}^2 at these covariates"
             )
-        found = linear_partition(
-            between, level1[..., None] if "membership" in cases else level1, containing
-        )
+        if "membership" in cases:
+            level1 = level1[:, :, None]
+        if by_occasion:
+            between = between[..., None, :]
+        sizes = np.broadcast_shapes(between.shape[:-1], level1.shape)
+        whole = np.broadcast_to(between, (*sizes, len(containing)))
+        found = linear_partition(whole, level1, containing)
     else:
         raise FitError(
             f"The family {quoted(family.name)} with link {quoted(link.name)} has no level-1 "
