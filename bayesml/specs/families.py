@@ -29,6 +29,13 @@ FAMILIES = {
 
 _ALIASES = {alias: family.name for family in FAMILIES.values() for alias in family.aliases}
 
+# Models that have a name in other software, and are a family here with a table of another shape.
+_RESHAPED = dict.fromkeys(
+    ("cox", "coxph", "piecewise_exponential", "pem"),
+    "A model like Cox's is a Poisson model of split durations: person_period(table, time, event, "
+    "cuts=[...]), then family='poisson', exposure='exposure' and 0 + C(period) in the formula. ",
+)
+
 
 def family_named(name: str) -> Family:
     """Return the record of a family.
@@ -47,6 +54,8 @@ def family_named(name: str) -> Family:
         return FAMILIES[name]
     if str(name) in _ALIASES:
         hint = f"Write {quoted(_ALIASES[str(name)])}. "
+    elif str(name) in _RESHAPED:
+        hint = _RESHAPED[str(name)]
     else:
         hint = "".join(
             f"Did you mean {quoted(near)}? " for near in nearest(str(name), list(FAMILIES), 1)

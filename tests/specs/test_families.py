@@ -160,6 +160,7 @@ def test_every_record_is_complete(family: str) -> None:
         (None, "is unknown"),
         ("nominal", "Write 'categorical'"),
         ("multinomial", "Write 'categorical'"),
+        ("cox", "person_period(table, time, event, cuts=[...]), then family='poisson'"),
     ],
 )
 def test_unknown_families(name: Any, words: str) -> None:
