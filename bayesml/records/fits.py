@@ -162,6 +162,12 @@ class Fit:
             ) from None
         return path
 
+    if not TYPE_CHECKING:  # a type checker goes on finding what is missing
+
+        def __getattr__(self, name: str) -> Any:
+            advice = "It holds no table: pass the model that was fitted where a model is asked for."
+            raise AttributeError(f"A Fit has no {quoted(name)}. {advice}", name=name, obj=self)
+
     def __str__(self) -> str:
         facts = self.facts
         sizes = self.posterior.sizes

@@ -16,6 +16,7 @@ from bayesml.design.arrays import model_coords, model_data
 from bayesml.design.building import build_design
 from bayesml.design.designs import Design
 from bayesml.design.resolving import resolve
+from bayesml.errors import quoted
 from bayesml.records.fact_finding import model_facts
 from bayesml.records.facts import ModelFacts
 from bayesml.specs.modelspec import ModelSpec
@@ -206,6 +207,12 @@ class Model:
             parts=parts,
             resume=resume,
         )
+
+    if not TYPE_CHECKING:  # a type checker goes on finding what is missing
+
+        def __getattr__(self, name: str) -> Any:
+            advice = "It holds no draws: pass what model.fit() returns where a fit is asked for."
+            raise AttributeError(f"A Model has no {quoted(name)}. {advice}", name=name, obj=self)
 
     def __str__(self) -> str:
         facts = self.facts

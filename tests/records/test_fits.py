@@ -1,5 +1,6 @@
 """A fit goes to one file and back, and a damaged or foreign file is said in words."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from bayesml.records.fitting import assemble
 
 
 @pytest.fixture(scope="module")
-def fit(fake_fit: Callable[..., bml.Fit]) -> bml.Fit:
+def exam_model() -> bml.Model:
     exam = bml.load_dataset("exam")
-    model = bml.two_level(exam, "normexam ~ standLRT", group="school", slopes=["standLRT"])
-    return fake_fit(model)
+    return bml.two_level(exam, "normexam ~ standLRT", group="school", slopes=["standLRT"])
+
+
+@pytest.fixture(scope="module")
+def fit(fake_fit: Callable[..., bml.Fit], exam_model: bml.Model) -> bml.Fit:
+    return fake_fit(exam_model)
 
 
 def test_round_trip(fit: bml.Fit, tmp_path: Path) -> None:
@@ -120,3 +125,24 @@ def test_unusable_arguments(arguments: dict[str, object], words: str) -> None:
     model = bml.two_level(bml.load_dataset("exam"), "normexam ~ 1", group="school")
     with pytest.raises(FitError, match=words):
         model.fit(**arguments)
+
+
+@pytest.mark.parametrize("function", [bml.vpc, bml.summary, bml.diagnose, bml.loo])
+def test_a_model_in_place_of_a_fit_is_told(
+    function: Callable[[object], object], exam_model: bml.Model
+) -> None:
+    with pytest.raises(AttributeError, match=r"A Model has no '.*pass what model\.fit\(\) returns"):
+        function(exam_model)
+
+
+@pytest.mark.parametrize("function", [bml.pooling, bml.reml, bml.ml])
+def test_a_fit_in_place_of_a_model_is_told(
+    function: Callable[[object], object], fit: bml.Fit
+) -> None:
+    with pytest.raises(AttributeError, match=r"A Fit has no '.*pass the model that was fitted"):
+        function(fit)
+
+
+def test_records_can_be_copied_and_asked_for_what_they_have(fit: bml.Fit) -> None:
+    assert copy.copy(fit).data is fit.data
+    assert not hasattr(fit, "nonsense")
