@@ -8,15 +8,14 @@ import pandas as pd
 
 from bayesml.posterior.diagnosis_advice import model_advice
 from bayesml.posterior.diagnosis_findings import (
-    FEWEST_EFFECTIVE_DRAWS,
     HIGHEST_R_HAT,
     Problem,
-    drawn_by_nuts,
     effect_problems,
     parameter_problems,
     run_problems,
     sampler_problems,
 )
+from bayesml.posterior.diagnosis_remedies import FEWEST_EFFECTIVE_DRAWS, drawn_by_nuts
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.quantities.convergence import convergence_of
 from bayesml.records.fits import Fit

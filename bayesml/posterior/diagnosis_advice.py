@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from bayesml.posterior.diagnosis_findings import Problem, tighter_prior
+from bayesml.posterior.diagnosis_findings import Problem
+from bayesml.posterior.diagnosis_remedies import TOUCHES_ZERO, tighter_prior
 from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
 from bayesml.posterior.labelled_draws import correlated_pairs
 from bayesml.quantities.correlation_matrices import lkj_marginal
@@ -22,9 +23,6 @@ from bayesml.specs.distributions import parse_prior
 # Largest gap between the distribution functions of prior and posterior: that of two normals whose
 # SDs differ by a third is 0.1.
 AT_PRIOR = 0.1
-# Lower 5 % point over the median: 0.09 for a half-normal, whose peak is at 0, and 0.27 for a
-# Rayleigh, whose density is 0 there.
-TOUCHES_ZERO = 0.15
 NEAR_ONE = 0.9
 # With fewer effective draws, or chains that disagree, the distributions are too noisy to compare.
 FEWEST_TO_JUDGE = 100

@@ -1,24 +1,28 @@
 """The checks of the draws: what may be wrong with a run, which parameter, and what to do."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from bayesml.posterior.diagnosis_remedies import (
+    FEWEST_EFFECTIVE_DRAWS,
+    disagreement_remedy,
+    divergence_remedy,
+    drawn_by_nuts,
+    few_draws_remedy,
+    sd_remedy,
+)
 from bayesml.posterior.labelled_draws import LabelledDraws, effect_names
 from bayesml.quantities.convergence import energy_bfmi, rank_r_hat
 from bayesml.quantities.rank_shifts import rank_correlations, rank_shifts
-from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
-from bayesml.specs.distributions import parse_prior
 
 HIGHEST_R_HAT = 1.01
 # Among thousands of random effects some exceed 1.01 by chance alone.
 HIGHEST_EFFECT_R_HAT = 1.05
 MOST_EFFECTS = 0.05
-FEWEST_EFFECTIVE_DRAWS = 400
 LOWEST_BFMI = 0.3
 # Long paths cost time, not truth: a few of them are no problem.
 MOST_SATURATED = 0.05
@@ -119,7 +123,7 @@ def parameter_problems(fit: Fit, table: pd.DataFrame) -> Iterator[Problem]:
                 HIGHEST_R_HAT,
                 f"R-hat is above {HIGHEST_R_HAT} for {len(high)} of {len(table)} parameters, so "
                 f"the chains disagree: {_with_values(high, '.3f')}.",
-                _disagreement_remedy(fit, worst),
+                disagreement_remedy(fit, worst),
             )
     for kind, part in (("ess_bulk", "centre"), ("ess_tail", "tails")):
         low = table[kind][table[kind] < FEWEST_EFFECTIVE_DRAWS].sort_values()
@@ -131,7 +135,7 @@ def parameter_problems(fit: Fit, table: pd.DataFrame) -> Iterator[Problem]:
                 FEWEST_EFFECTIVE_DRAWS,
                 f"Fewer than {FEWEST_EFFECTIVE_DRAWS} effective draws for the {part} of {len(low)} "
                 f"of {len(table)} parameters: {_with_values(low, ',.0f')}.",
-                _few_draws_remedy(fit, str(low.index[0]), float(low.iloc[0])),
+                few_draws_remedy(fit, str(low.index[0]), float(low.iloc[0])),
             )
 
 
@@ -162,7 +166,7 @@ def effect_problems(fit: Fit) -> Iterator[Problem]:
                 HIGHEST_R_HAT,
                 f"R-hat is above {HIGHEST_R_HAT} for {high:,} of {len(r_hat):,} random effects of "
                 f"{grouping} (largest {worst:.3f}).",
-                _disagreement_remedy(fit, f"u_{grouping}"),
+                disagreement_remedy(fit, f"u_{grouping}"),
             )
 
 
@@ -189,7 +193,7 @@ def sampler_problems(fit: Fit, draws: LabelledDraws) -> Iterator[Problem]:
                 f"{diverging.sum():,} of {diverging.size:,} draws "
                 f"({_percent(diverging.mean())}) diverged: parts of the posterior may be missed."
                 + place,
-                _divergence_remedy(fit, where, side),
+                divergence_remedy(fit, where, side),
             )
     if "reached_max_treedepth" in stats:
         saturated = stats["reached_max_treedepth"].values.astype(bool)
@@ -221,11 +225,6 @@ def sampler_problems(fit: Fit, draws: LabelledDraws) -> Iterator[Problem]:
             )
 
 
-def drawn_by_nuts(fit: Fit) -> bool:
-    """Return whether the sampler's statistics are those of NUTS."""
-    return any(name in fit.sample_stats for name in ("diverging", "energy", "tree_depth"))
-
-
 def _energy_problems(fit: Fit, draws: LabelledDraws) -> Iterator[Problem]:
     energy = fit.sample_stats["energy"].transpose("chain", "draw").values
     bfmi = energy_bfmi(energy)
@@ -247,7 +246,7 @@ def _energy_problems(fit: Fit, draws: LabelledDraws) -> Iterator[Problem]:
         f"BFMI is below {LOWEST_BFMI} in {len(low)} of {len(bfmi)} chains "
         f"(lowest {bfmi[worst]:.2f})." + place,
         "Fit with more tune. If it stays below, the tails of some SD are hard to reach: "
-        f"{_sd_remedy(fit, hard)}.",
+        f"{sd_remedy(fit, hard)}.",
     )
 
 
@@ -264,90 +263,6 @@ def _gathered(draws: LabelledDraws, diverging: np.ndarray) -> tuple[str, str]:
         return "", ""
     worst = int(np.argmax(np.where(candidates, np.abs(shifts), 0)))
     return draws.labels[worst], "small" if shifts[worst] < 0 else "large"
-
-
-# Remedies
-
-
-def _disagreement_remedy(fit: Fit, label: str) -> str:
-    sizes = fit.posterior.sizes
-    twice = _round_number(2 * max(fit.draws_asked, sizes["draw"]))
-    return (
-        f"Fit with more draws and tune (draws={twice}, tune={twice}). If it stays above, the data "
-        f"hardly tell some parameters apart: {_sd_remedy(fit, label)}, or leave terms out."
-    )
-
-
-def _few_draws_remedy(fit: Fit, label: str, effective: float) -> str:
-    draws = int(fit.posterior.sizes["draw"])
-    needed = _round_number(1.2 * draws * FEWEST_EFFECTIVE_DRAWS / max(effective, 1.0))
-    words = f"Fit with more draws: about draws={needed}"
-    if needed > 10 * draws:
-        return f"{words}; since that is many, better {_sd_remedy(fit, label)}."
-    return f"{words}."
-
-
-def _divergence_remedy(fit: Fit, where: str, side: str) -> str:
-    first = "Fit with target_accept=0.99. If divergences remain, "
-    if where:
-        rest = f"{_sd_remedy(fit, where)}."
-        grouping, term = grouping_of(fit, where)
-        if grouping is not None and side == "small" and term not in ("", "Intercept"):
-            rest = f"{_sd_remedy(fit, where)}, or drop the slope of {term} over {grouping.name}."
-        return first + rest
-    return (
-        first + "give the SDs tighter priors or check the model: a variance near 0 or terms that "
-        "the data cannot tell apart are the usual cause."
-    )
-
-
-def _sd_remedy(fit: Fit, label: str) -> str:
-    """Return what helps a parameter of a grouping, in words that can be pasted."""
-    grouping, term = grouping_of(fit, label)
-    if grouping is None:
-        return "look at the traces or give the SDs tighter priors"
-    ways = [f"give its SD a tighter prior ({tighter_prior(fit, grouping, term)})"]
-    if drawn_by_nuts(fit):
-        other = "non-centred" if grouping.centred else "centred"
-        ways.append(f"set parametrisation={{{grouping.name!r}: {other!r}}}")
-    return " or ".join(ways)
-
-
-def grouping_of(fit: Fit, label: str) -> tuple[GroupingFacts | None, str]:
-    """Return the grouping of a label such as `sd_school[x]`, with the term; None where none."""
-    for grouping in fit.facts.groupings:
-        for kind in ("sd", "corr", "u"):
-            stem = f"{kind}_{grouping.name}"
-            if label == stem:
-                return grouping, ""
-            if label.startswith(f"{stem}["):
-                inside = label[len(stem) + 1 : -1]
-                return grouping, inside if kind == "sd" else ""
-    return None, ""
-
-
-def tighter_prior(fit: Fit, grouping: GroupingFacts, term: str = "") -> str:
-    """Return a `priors=` argument with half the prior median of an SD as its scale.
-
-    Parameters
-    ----------
-    fit : Fit
-    grouping : GroupingFacts
-    term : str
-        The varying term; empty is all of the grouping.
-    """
-    texts = {key: text for key, text, _ in fit.facts.priors}
-    chosen = term or grouping.sd_labels[0]
-    key = f"sd_{grouping.name}[{chosen}]"
-    scale = float(parse_prior(texts[key], "positive", key).frozen.ppf(0.5)) / 2
-    shown = f"sd_{grouping.name}[{term}]" if term else f"sd_{grouping.name}"
-    return f"priors={{{shown!r}: 'HalfNormal({scale:.2g})'}}"
-
-
-def _round_number(value: float) -> int:
-    """Return a whole number with two significant digits, rounded up."""
-    step = 10 ** max(math.floor(math.log10(max(value, 1.0))) - 1, 0)
-    return math.ceil(value / step) * step
 
 
 def _named(labels: pd.Index, most: int = 5) -> str:

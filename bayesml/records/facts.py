@@ -38,7 +38,7 @@ class GroupingFacts:
     multiple, centred : bool
         Multiple membership; centred parametrisation.
     reason : str
-        Why this parametrisation.
+        The parametrisation, such as ``"partly centred"``, a colon, and why.
     predictors : tuple of str
         Linear predictor of each term: empty for the main one, else the parameter; no entries where
         all are the main one's.
@@ -80,6 +80,11 @@ class GroupingFacts:
     def sd_blocks(self) -> tuple[int, ...]:
         """Number of SDs of each block of the covariance; kinds of units share none."""
         return self.blocks * max(1, len(self.kinds))
+
+    @property
+    def non_centred(self) -> bool:
+        """Whether no term is centred, nor between centred and non-centred."""
+        return self.reason.startswith("non-centred:")
 
     def places(self, predictor: str = "") -> list[int]:
         """Return the positions of the terms that enter a linear predictor."""

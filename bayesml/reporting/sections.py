@@ -10,7 +10,7 @@ import pandas as pd
 from bayesml.errors import FitError
 from bayesml.posterior.components import variance_components
 from bayesml.posterior.diagnosis import diagnose
-from bayesml.posterior.diagnosis_findings import drawn_by_nuts
+from bayesml.posterior.diagnosis_remedies import drawn_by_nuts
 from bayesml.posterior.partition import icc, vpc
 from bayesml.posterior.prior_sensitivity import sensitivity_words
 from bayesml.posterior.summaries import interval_words, summary

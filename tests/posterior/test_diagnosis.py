@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy import stats
 
 import bayesml as bml
 from bayesml.posterior.diagnosis_findings import Problem
@@ -110,9 +111,58 @@ def test_as_many_draws_are_named_as_are_needed(model: Model, fake_fit: MakeFit) 
         item.kind: item for item in bml.diagnose(good(model, fake_fit, values=values)).problems
     }
     assert "since that is many, better give its SD a tighter prior" in found["ess_bulk"].remedy
-    form = "non-centred" if fit.facts.groupings[0].centred else "centred"
-    assert f"set parametrisation={{'g': '{form}'}}" in found["ess_bulk"].remedy
     assert re.search(r"priors=\{'sd_g\[(x|Intercept)\]': 'HalfNormal", found["ess_bulk"].remedy)
+
+
+NO_EFFECT = "Student-t effects of two terms"
+
+
+@pytest.mark.parametrize(
+    ("form", "near_zero", "expected"),
+    [
+        ("auto", True, "non-centred"),
+        ("auto", False, "centred"),
+        ("centred", True, "non-centred"),
+        ("centred", False, "non-centred"),
+        ("non-centred", True, ""),
+        ("non-centred", False, "centred"),
+        ("partly centred", True, "non-centred"),
+        ("partly centred", False, "centred"),
+        ("marginal", True, ""),
+        ("marginal", False, ""),
+        (NO_EFFECT, True, ""),
+        (NO_EFFECT, False, ""),
+    ],
+)
+def test_the_form_that_is_proposed_suits_the_sd(
+    fake_fit: MakeFit, form: str, near_zero: bool, expected: str
+) -> None:
+    """A single term of this table is between centred and non-centred, unless it is set."""
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame(
+        {"y": rng.normal(size=200), "x": rng.normal(size=200), "g": np.repeat(range(20), 10)}
+    )
+    slopes = ["x"] if form in ("partly centred", NO_EFFECT) else []
+    model = bml.two_level(
+        table,
+        "y ~ x",
+        group="g",
+        slopes=slopes,
+        parametrisation=form if "centred" in form else "auto",
+        effects="student" if form == NO_EFFECT else "normal",
+    )
+    # Every chain climbs from the lowest value to the highest: exact quantiles, few effective draws.
+    levels = (np.arange(500) + 0.5) / 500
+    climbing = stats.halfnorm.ppf(levels) if near_zero else 1 + 0.1 * stats.norm.ppf(levels)
+    spreads = np.broadcast_to(climbing[None, :, None], (4, 500, 1 + len(slopes)))
+    fit = fake_fit(model, draws=500, chains=4, values={"sd_g": spreads})
+    if form == "marginal":
+        fit.data.attrs["engine"] = "marginal"
+    found = {item.kind: item for item in bml.diagnose(fit).problems}
+    assert "sd_g[Intercept]" in found["r_hat"].words
+    assert "priors={'sd_g" in found["r_hat"].remedy
+    named = re.findall(r"set parametrisation=\{'g': '([a-z -]+)'\}", found["r_hat"].remedy)
+    assert named == [expected] * bool(expected)
 
 
 def test_random_effects_are_counted(model: Model, fake_fit: MakeFit) -> None:
