@@ -146,4 +146,9 @@ def likelihood_draws(fit: Fit) -> LikelihoodDraws:
         part_betas={
             part.parameter: flat_coefficients(fit, part.parameter) for part in fit.facts.parts
         },
+        freedom={
+            item.identifier: flat(f"nu_{item.identifier}")
+            for item in fit.facts.groupings
+            if item.student
+        },
     )

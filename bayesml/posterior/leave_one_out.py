@@ -4,15 +4,9 @@ import numpy as np
 import pandas as pd
 
 from bayesml.errors import FitError
-from bayesml.posterior.effect_distributions import require_normal_effects
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import (
-    cuts_residual_units,
-    group_log_likelihood,
-    row_log_likelihoods,
-    rows_likelihood,
-    sole_slots,
-)
+from bayesml.posterior.held_out import cuts_residual_units, group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods, rows_likelihood, sole_slots
 from bayesml.posterior.likelihood_rows import LikelihoodDraws, LikelihoodRows
 from bayesml.posterior.predictive_scores import CrossValidation, left_out_table
 from bayesml.quantities.importance_sampling import (
@@ -39,7 +33,8 @@ def loo(fit: Fit) -> CrossValidation:
     elpd_i = log p(y_i | all other rows), from the draws of the one fit by Pareto-smoothed
     importance sampling. The units of the row are known from their other rows; a unit that has no
     other row would be new, so its effect is integrated out: in closed form for Gaussian outcomes,
-    else by adaptive Gauss-Hermite quadrature. The sum is the log pseudo-marginal likelihood
+    else by adaptive Gauss-Hermite quadrature, and Student-t effects with the scale of their unit
+    around it, by the trapezoidal rule. The sum is the log pseudo-marginal likelihood
     (LPML), and exp(elpd_i) the conditional predictive ordinate (CPO). Log-likelihoods are computed
     in blocks of rows and never stored. Rows whose Pareto k is too high, 100 at most, are estimated
     anew with the effects of their smallest unit integrated out given its other rows: the same
@@ -64,7 +59,8 @@ def loo(fit: Fit) -> CrossValidation:
     Raises
     ------
     FitError
-        The fit was saved without its rows, or has fewer than 100 draws.
+        The fit was saved without its rows, or has fewer than 100 draws; or a row is alone in
+        several units with Student-t effects.
 
     Notes
     -----
@@ -84,10 +80,6 @@ def loo(fit: Fit) -> CrossValidation:
     rows, draws = likelihood_rows(fit), likelihood_draws(fit)
     sole = {item.identifier: sole_slots(rows, item) for item in rows.groupings}
     heavy = any(item.student for item in fit.facts.groupings)
-    if heavy and any(map(np.any, sole.values())):
-        require_normal_effects(
-            fit, "loo of a row that is alone in its unit", "bml.variance_components(fit)"
-        )
     probes = np.unique(np.linspace(0, len(rows.outcome) - 1, _PROBES).astype(int))
     efficiency = sampling_efficiency(rows_likelihood(rows, draws, probes, sole), draws.chains)
     parts = [

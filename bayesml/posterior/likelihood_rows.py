@@ -186,6 +186,8 @@ class LikelihoodDraws:
     part_betas : mapping of str to array, shape (draws, coefficients)
         Coefficients of the parameters that have a linear predictor of their own;
         category-specific effects have the shape (draws, cutpoints, coefficients).
+    freedom : mapping of str to array, shape (draws,)
+        Degrees of freedom of Student-t effects, by the grouping's identifier.
     """
 
     chains: int
@@ -194,6 +196,7 @@ class LikelihoodDraws:
     effects: Mapping[str, np.ndarray]
     factors: Mapping[str, np.ndarray]
     part_betas: Mapping[str, np.ndarray] = field(default_factory=dict)
+    freedom: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -209,6 +212,7 @@ class LikelihoodDraws:
             {name: value[chosen] for name, value in self.effects.items()},
             {name: value[chosen] for name, value in self.factors.items()},
             {name: value[chosen] for name, value in self.part_betas.items()},
+            {name: value[chosen] for name, value in self.freedom.items()},
         )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.errors import FitError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import rows_likelihood
+from bayesml.posterior.held_out_rows import rows_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.leave_one_out import check_draws
 from bayesml.posterior.likelihood_rows import LikelihoodDraws, LikelihoodRows, blocks_of

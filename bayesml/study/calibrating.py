@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import joint_log_likelihood
+from bayesml.posterior.held_out_rows import joint_log_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.likelihood_rows import blocks_of, known_predictor, row_likelihood
 from bayesml.quantities.convergence import convergence_of

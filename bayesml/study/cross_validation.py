@@ -15,7 +15,8 @@ from bayesml.posterior.fitted_likelihoods import (
     likelihood_draws,
     likelihood_rows,
 )
-from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.posterior.leave_group_out import members_mark, rows_of_units
 from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows, PartRows
 from bayesml.posterior.predictive_scores import CrossValidation

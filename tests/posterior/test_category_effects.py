@@ -11,7 +11,8 @@ from scipy import integrate, stats
 import bayesml as bml
 from bayesml.errors import FitError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.posterior.prior_densities import log_prior_densities
 from bayesml.posterior.replicated_rows import checked_rows, outcome_moments, predictors_of
 from bayesml.records.prior_draws import prior_predictive

@@ -12,11 +12,8 @@ from scipy import stats
 import bayesml as bml
 from bayesml.errors import FitError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import (
-    group_log_likelihood,
-    joint_log_likelihood,
-    row_log_likelihoods,
-)
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import joint_log_likelihood, row_log_likelihoods
 from bayesml.records.engine_choice import choose_engine
 from bayesml.records.modelling import make_model
 from tests.codegen.test_residual_densities import correlation

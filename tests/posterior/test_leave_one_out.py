@@ -14,7 +14,7 @@ from scipy import integrate, stats
 import bayesml as bml
 from bayesml.errors import FitError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import row_log_likelihoods
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.records.fits import Fit
 from benchmarks.leave_one_out_speed import simulated_fit
 from tests.posterior.gaussian_posterior import Effects, dummies, intercepts, simulated
@@ -136,6 +136,54 @@ def test_an_effect_for_every_count_is_integrated_out(fake_fit: MakeFit) -> None:
     np.testing.assert_allclose(found.pointwise["elpd"], [exact(n) for n in table["n"]], atol=1e-3)
     # Nothing is left that varies over the draws.
     assert (found.pareto_k == 0).all()
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_student_t_effects_of_one_row_are_integrated_out(fake_fit: MakeFit, family: str) -> None:
+    # Units 0 to 7 have two rows each, units 8 to 12 one.
+    unit = np.concatenate([np.repeat(np.arange(8), 2), np.arange(8, 13)])
+    outcome = np.r_[np.arange(16) % 5, 0, 3, 1, 20, 2]
+    table = pd.DataFrame({"y": outcome + 0.0 if family == "gaussian" else outcome, "g": unit})
+    model = bml.two_level(table, "y ~ 1", group="g", family=family, effects="student")
+    values = {"beta": 0.7, "sd_g": 1.2, "nu_g": 3.5, "u_g": 0.1}
+    if family == "gaussian":
+        values["sigma"] = 0.6
+    found = bml.loo(fake_fit(model, draws=60, values=values)).pointwise["elpd"]
+    width = 1.2 * np.sqrt(1.5 / 3.5)
+
+    def density(y: float, effect: float) -> float:
+        if family == "gaussian":
+            return float(stats.norm.pdf(y, 0.7 + effect, 0.6))
+        return float(stats.poisson.pmf(y, np.exp(0.7 + effect)))
+
+    for row in range(16, 21):
+        y = float(outcome[row])
+        value, _ = integrate.quad(
+            lambda u, y=y: density(y, u) * stats.t.pdf(u / width, 3.5) / width,
+            -60,
+            60 if family == "gaussian" else 6,
+            points=[-3, 0, 1, 3] + ([y - 0.7] if family == "gaussian" else []),
+            limit=500,
+        )
+        assert found[row] == pytest.approx(np.log(value), abs=1e-3)
+    # Rows of larger units are as they were, given the effect.
+    assert found[3] == pytest.approx(np.log(density(3.0, 0.1)), abs=1e-6)
+
+
+def test_rows_alone_in_two_units_of_student_t_effects_are_refused(fake_fit: MakeFit) -> None:
+    table = pd.DataFrame({"y": np.arange(12) % 4, "a": np.r_[np.repeat(range(5), 2), 5, 6]})
+    table["b"] = table["a"]
+    table.loc[:9, "b"] = np.tile(range(5), 2)
+    model = bml.model(
+        table,
+        "y ~ 1 + (1 | a) + (1 | b)",
+        family="poisson",
+        effects={"a": "student", "b": "student"},
+    )
+    with pytest.raises(
+        FitError, match=r"alone in several units has Student-t"
+    ):
+        bml.loo(fake_fit(model, draws=60))
 
 
 def test_the_same_numbers_as_arviz(fake_fit: MakeFit) -> None:

@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 
 import bayesml as bml
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.quantities.joint_likelihoods import integrated_jointly
 
 ROWS, SCHOOLS = 48, 6

@@ -10,7 +10,8 @@ from scipy import integrate, special, stats
 
 import bayesml as bml
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.posterior.replicated_rows import checked_rows, outcome_moments, replications
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")

@@ -11,7 +11,8 @@ from scipy import integrate, special, stats
 import bayesml as bml
 from bayesml.errors import FitError, SpecError, TableError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
 

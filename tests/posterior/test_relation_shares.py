@@ -11,7 +11,8 @@ from scipy import stats
 import bayesml as bml
 from bayesml.errors import FitError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import group_log_likelihood, row_log_likelihoods
+from bayesml.posterior.held_out import group_log_likelihood
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from tests.records.test_social_builders import covariance, model_of, round_robin
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")

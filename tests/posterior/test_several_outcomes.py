@@ -10,7 +10,7 @@ from scipy import stats
 
 import bayesml as bml
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out import row_log_likelihoods
+from bayesml.posterior.held_out_rows import row_log_likelihoods
 from bayesml.posterior.replicated_rows import checked_rows, replications
 
 pytestmark = pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
