@@ -1,10 +1,12 @@
 """From the residuals of a resolved model to classes of rows, priors of parameters, and back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bayesml.design.designs import Design
+from bayesml.design.residual_rows import ResidualRows
 from bayesml.engines.density_kernels import BOUNDED_CODES
 from bayesml.engines.residual_classes import (
     ResidualClasses,
@@ -18,6 +20,7 @@ from bayesml.engines.residual_classes import (
 from bayesml.engines.residual_kernels import ANGLE, BOUNDED, LOG, REAL, Residuals
 from bayesml.quantities.correlation_matrices import correlations_of_angles
 from bayesml.specs.distributions import Prior
+from bayesml.specs.residual_correlations import ResidualCorrelation
 from bayesml.specs.resolved import ResolvedSpec
 
 # Distinct values of sigma: beyond, its predictors are hardly groups of rows.
@@ -42,28 +45,56 @@ def residual_classes(resolved: ResolvedSpec, design: Design) -> ResidualClasses 
     """Return the classes of rows of a model's residuals, None where they are alike."""
     residual = resolved.residual
     if residual is not None and design.residual is not None:
-        rows = design.residual
-        unit = rows.units.index
-        structure = residual.residual.structure
-        if structure == "unstructured":
-            return by_pair(unit, rows.place.astype(np.int64), len(residual.occasions))
-        if structure == "compound_symmetric":
-            return equally_correlated(unit, _bounds(residual.prior))
+        bounds = None if residual.record.bounds is None else _bounds(residual.prior)
         # The prior holds one median gap apart.
-        return autoregressive(unit, rows.place / residual.median_gap, _bounds(residual.prior))
+        return classes_of_structure(
+            residual.record, design.residual, len(residual.occasions), residual.median_gap, bounds
+        )
     if design.outcomes is not None:
         count = len(design.outcomes.labels)
         return strata(sds_of_their_own(count), design.outcomes.number, (LOG,) * (count - 1))
     for part in resolved.parts:
-        values = design.parts[part.parameter].values
-        if part.intercept:
-            values = values - np.append(0.0, values[:, 1:].mean(axis=0))
-        distinct, stratum = np.unique(values, axis=0, return_inverse=True)
-        log_sd = distinct.copy()
-        # Sigma is the exponential of the first coefficient.
-        log_sd[:, 0] -= 1.0
-        return strata(log_sd, stratum.reshape(-1), (REAL,) * (values.shape[1] - 1))
+        return classes_of_log_sd(design.parts[part.parameter].values, part.intercept)
     return None
+
+
+def classes_of_structure(
+    record: ResidualCorrelation,
+    rows: ResidualRows,
+    occasions: int,
+    gap: float,
+    bounds: tuple[float, float] | None,
+) -> ResidualClasses:
+    """Return the classes of rows whose residuals are correlated within units.
+
+    Parameters
+    ----------
+    record : ResidualCorrelation
+    rows : ResidualRows
+    occasions : int
+        Their number, where each has its own SD.
+    gap : float
+        The distance at which an autoregressive correlation is a parameter.
+    bounds : (float, float) or None
+        Of the correlation; None where it is a matrix.
+    """
+    unit = rows.units.index
+    if record.by_occasion or bounds is None:
+        return by_pair(unit, rows.place.astype(np.int64), occasions)
+    if record.markov:
+        return autoregressive(unit, rows.place / gap, bounds)
+    return equally_correlated(unit, bounds)
+
+
+def classes_of_log_sd(values: np.ndarray, intercept: bool) -> ResidualClasses:
+    """Return the classes of rows by the X of log sigma, shape (rows, coefficients)."""
+    if intercept:
+        values = values - np.append(0.0, values[:, 1:].mean(axis=0))
+    distinct, stratum = np.unique(values, axis=0, return_inverse=True)
+    log_sd = distinct.copy()
+    # Sigma is the exponential of the first coefficient.
+    log_sd[:, 0] -= 1.0
+    return strata(log_sd, stratum.reshape(-1), (REAL,) * (values.shape[1] - 1))
 
 
 def _bounds(prior: Prior) -> tuple[float, float]:
@@ -170,23 +201,30 @@ def named_residuals(
     out = {"sigma": found["sd"] if several else sigma}
     if resolved.residual is None:
         return out
-    record = resolved.residual.record
-    if "angles" in found:
-        out[record.parameter] = correlations_of_angles(
-            found["angles"], (len(resolved.residual.occasions),)
-        )
-    else:
-        out[record.parameter] = found["bounded"] ** (1 / resolved.residual.median_gap)
+    out[resolved.residual.record.parameter] = _correlations(
+        found, len(resolved.residual.occasions), resolved.residual.median_gap
+    )
     return out
+
+
+def _correlations(found: dict[str, np.ndarray], occasions: int, gap: float) -> np.ndarray:
+    """Return draws of a structure's correlations: matrices, or one at a distance of 1."""
+    if "angles" in found:
+        return correlations_of_angles(found["angles"], (occasions,))
+    return found["bounded"] ** (1 / gap)
 
 
 def reason_against_profile(resolved: ResolvedSpec, design: Design) -> str:
     """Return why sigma cannot be profiled out of a likelihood; empty where it can."""
     for part in resolved.parts:
-        values = design.parts[part.parameter].values
-        if np.abs(values @ _constant(values) - 1).max() > 1e-8:
+        if not has_a_constant(design.parts[part.parameter].values):
             return f"the formula of {part.parameter} has no intercept, nor a coefficient per group"
     return ""
+
+
+def has_a_constant(values: np.ndarray) -> bool:
+    """Return whether X of log sigma spans a constant, so that sigma can be profiled out."""
+    return bool(np.abs(values @ _constant(values) - 1).max() <= 1e-8)
 
 
 def _constant(values: np.ndarray) -> np.ndarray:
@@ -215,30 +253,78 @@ def residual_estimates(
     if resolved.parts:
         part = resolved.parts[0]
         values = design.parts[part.parameter].values
-        shift = values - np.append(0.0, values[:, 1:].mean(axis=0)) if part.intercept else values
-        own = np.append(0.0, parameters) + _constant(shift) * np.log(sigma)
-        if part.intercept:
-            own[0] -= own[1:] @ values[:, 1:].mean(axis=0)
+        found = log_sd_estimates(values, part.intercept, sigma, parameters)
         return [
             (label, "", f"log {part.parameter}", float(value))
-            for label, value in zip(part.coefficients, own, strict=True)
+            for label, value in zip(part.coefficients, found, strict=True)
         ]
-    own = np.where(residuals.kind == LOG, parameters + np.log(sigma), parameters)
-    found = named_residuals(resolved, design, residuals, np.array([np.log(sigma)]), own[None])
-    labels = resolved.outcomes
-    if resolved.residual is not None and not labels:
-        labels = resolved.residual.occasions
-    sds = np.atleast_1d(found["sigma"][0])
-    terms = labels if len(sds) > 1 else ("",)
-    rows = [(term, "", "sd", float(sd)) for term, sd in zip(terms, sds, strict=True)]
-    if resolved.residual is None:
-        return rows
-    value = found[resolved.residual.record.parameter][0]
+    residual, labels = resolved.residual, resolved.outcomes
+    if residual is None:
+        return _sd_rows(labels, _own_values(residuals, sigma, parameters)["sd"][0])
+    return structure_estimates(
+        residual.record,
+        labels or residual.occasions,
+        residual.median_gap,
+        residuals,
+        sigma,
+        parameters,
+    )
+
+
+def log_sd_estimates(
+    values: np.ndarray, intercept: bool, sigma: float, parameters: np.ndarray
+) -> np.ndarray:
+    """Return the coefficients of log sigma, with the intercept where all predictors are 0."""
+    shift = values - np.append(0.0, values[:, 1:].mean(axis=0)) if intercept else values
+    own = np.append(0.0, parameters) + _constant(shift) * np.log(sigma)
+    if intercept:
+        own[0] -= own[1:] @ values[:, 1:].mean(axis=0)
+    return own
+
+
+def structure_estimates(
+    record: ResidualCorrelation,
+    labels: Sequence[object],
+    gap: float,
+    residuals: Residuals,
+    sigma: float,
+    parameters: np.ndarray,
+) -> list[tuple[str, str, str, float]]:
+    """Return estimates of residuals that are correlated within units, as `residual_estimates`.
+
+    Parameters
+    ----------
+    record : ResidualCorrelation
+    labels : sequence
+        Of occasions or outcomes that have SDs of their own.
+    gap : float
+        The distance at which an autoregressive correlation is a parameter.
+    residuals : Residuals
+    sigma : float
+    parameters : array, shape (parameters,)
+    """
+    found = _own_values(residuals, sigma, parameters)
+    names = [str(label) for label in labels]
+    rows = _sd_rows(names, found["sd"][0] if names else np.array([sigma]))
+    value = _correlations(found, len(names), gap)[0]
     if np.ndim(value):
         return rows + [
-            (labels[j], labels[i], "corr", float(value[i, j]))
-            for i in range(len(labels))
+            (names[j], names[i], "corr", float(value[i, j]))
+            for i in range(len(names))
             for j in range(i)
         ]
-    name = "corr" if resolved.residual.record.parameter == "corr_residual" else "phi"
+    name = "corr" if record.parameter == "corr_residual" else "phi"
     return [*rows, ("", "", name, float(value))]
+
+
+def _own_values(
+    residuals: Residuals, sigma: float, parameters: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the values of one draw, from parameters whose logs of SDs are relative to sigma."""
+    own = np.where(residuals.kind == LOG, parameters + np.log(sigma), parameters)
+    return residual_values(residuals, np.array([sigma]), own[None])
+
+
+def _sd_rows(labels: Sequence[str], sds: np.ndarray) -> list[tuple[str, str, str, float]]:
+    terms = labels if len(sds) > 1 else ("",)
+    return [(term, "", "sd", float(sd)) for term, sd in zip(terms, sds, strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.labelled_draws import correlated_pairs, labelled_draws
-from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.residual_fits import occasion_labels, residual_record
 from bayesml.posterior.summaries import interval_words, summary_table
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.records.facts import GroupingFacts
@@ -173,9 +173,7 @@ def _occasions(fit: Fit) -> list[str]:
         return [fit.facts.outcomes[number] for number in numbers]
     if fit.facts.outcomes:
         return list(fit.facts.outcomes)
-    if "occasion" not in fit.posterior.coords:
-        return []
-    return [str(label) for label in fit.posterior["occasion"].values]
+    return occasion_labels(fit)
 
 
 def _residual_rows(fit: Fit) -> list[tuple[str, str, str, str]]:

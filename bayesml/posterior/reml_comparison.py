@@ -5,15 +5,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayesml.design.residual_rows import ResidualRows
 from bayesml.errors import FitError
-from bayesml.posterior.components import variance_components
 from bayesml.posterior.effect_distributions import require_normal_effects, require_one_covariance
 from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.likelihood_fits import maximise
-from bayesml.posterior.predictor_terms import require_one_predictor
-from bayesml.posterior.residual_fits import require_independent_residuals
+from bayesml.posterior.residual_fits import (
+    occasion_labels,
+    require_one_outcome,
+    residual_record,
+    residual_rows_of,
+)
 from bayesml.posterior.summaries import interval_words, summary
 from bayesml.records.fits import Fit
+from bayesml.specs.residual_correlations import ResidualCorrelation
 
 if TYPE_CHECKING:
     from bayesml.engines.linear_models import LinearModel
@@ -24,6 +29,8 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
 
     Coefficients and the residual SD should agree to a fraction of their posterior SD; the SD of a
     grouping of few units lies higher in the posterior, whose mean takes its long upper tail in.
+    Residuals may be correlated within units (`phi`, `corr_residual`), and `sigma` may have a
+    formula whose predictors are groups of rows (`beta_sigma`).
 
     Parameters
     ----------
@@ -42,7 +49,8 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
     Raises
     ------
     FitError
-        The outcome is not Gaussian, the fit has no rows, or `prob` is not between 0 and 1.
+        The outcome is not Gaussian, there are several, the fit has no rows, sigma varies over
+        units or has a formula without an intercept, or `prob` is not between 0 and 1.
 
     Examples
     --------
@@ -58,11 +66,16 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
         )
     require_one_covariance(fit, "compare_reml", "bml.summary(fit)")
     require_normal_effects(fit, "compare_reml", "bml.summary(fit)")
-    require_independent_residuals(fit.spec, "compare_reml", "Use bml.summary(fit).")
-    require_one_predictor(fit.facts, "bml.compare_reml", "Use bml.summary(fit).")
+    require_one_outcome(fit.spec, "compare_reml", "Use bml.summary(fit).")
+    arrays = _arrays_of(fit)
+
+    def residual_rows(sigma: float, parameters: np.ndarray) -> list[tuple[str, str, str, float]]:
+        return _residual_estimates(fit, arrays, sigma, parameters)
+
     found = maximise(
-        _arrays_of(fit),
+        arrays,
         True,
+        residual_rows=residual_rows,
         formula=fit.facts.formula,
         coefficients=fit.facts.coefficients,
         groupings=[
@@ -71,7 +84,6 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
         ],
     )
     table = summary(fit, prob=prob)
-    components = variance_components(fit, prob=prob)
     estimates = dict(
         zip(
             [f"beta[{name}]" for name in found.coefficients["coef"]],
@@ -79,15 +91,8 @@ def compare_reml(fit: Fit, prob: float = 0.89) -> pd.DataFrame:
             strict=True,
         )
     )
-    for row in components.itertuples():
-        match = found.variance_components
-        match = match[
-            (match["grouping"] == row.grouping)
-            & (match["term"] == row.term)
-            & (match["term2"] == row.term2)
-            & (match["parameter"] == row.parameter)
-        ]
-        estimates[_label(row)] = float(match["estimate"].iloc[-1])
+    for row in found.variance_components.itertuples():
+        estimates[_label(row)] = float(str(row.estimate))
     errors = dict(
         zip(
             [f"beta[{name}]" for name in found.coefficients["coef"]],
@@ -117,17 +122,40 @@ def _label(row: object) -> str:
     grouping, term, term2, parameter = (
         getattr(row, name) for name in ("grouping", "term", "term2", "parameter")
     )
-    if not term:
-        return "sigma"
-    return f"{parameter}_{grouping}[{term}]" if not term2 else f"corr_{grouping}[{term}, {term2}]"
+    labels = f"[{term}, {term2}]" if term2 else f"[{term}]" if term else ""
+    if grouping != "residual":
+        return f"{parameter}_{grouping}{labels}"
+    names = {"sd": "sigma", "corr": "corr_residual"}
+    return f"{names.get(parameter, parameter.replace('log ', 'beta_'))}{labels}"
 
 
 def _arrays_of(fit: Fit) -> "LinearModel":
     from bayesml.engines.linear_models import LinearModel
+    from bayesml.engines.marginal_models import reason_of_rows
     from bayesml.engines.meetings import GroupingArrays
+    from bayesml.engines.residual_models import (
+        classes_of_log_sd,
+        classes_of_structure,
+        has_a_constant,
+    )
 
     rows = fitted_rows(fit, "compare_reml")
-    return LinearModel(
+    record, residual, reason = residual_record(fit.spec), None, ""
+    if record is not None:
+        places = residual_rows_of(fit)
+        bounds = None if record.bounds is None else record.bounds(places.largest)
+        residual = classes_of_structure(
+            record, places, len(occasion_labels(fit)), _gap(record, places), bounds
+        )
+    for part in fit.facts.parts:
+        if any(item.places(part.parameter) for item in fit.facts.groupings):
+            reason = f"{part.parameter} varies over units"
+        elif not part.coefficients or not has_a_constant(rows.parts[part.parameter]):
+            reason = f"the formula of {part.parameter} has no intercept"
+        else:
+            x = rows.parts[part.parameter]
+            residual = classes_of_log_sd(x, part.coefficients[0] == "Intercept")
+    arrays = LinearModel(
         outcome=np.asarray(rows.outcome, dtype=float),
         offset=rows.offset,
         predictors=rows.predictors,
@@ -137,4 +165,37 @@ def _arrays_of(fit: Fit) -> "LinearModel":
             for item in rows.groupings
         ),
         blocks=tuple(item.facts.blocks for item in rows.groupings),
+        residual=residual,
     )
+    reason = reason or reason_of_rows(arrays)
+    if reason:
+        raise FitError(
+            f"REML cannot take this model beside its posterior: {reason}. Use bml.summary(fit)."
+        )
+    return arrays
+
+
+def _gap(record: ResidualCorrelation, rows: ResidualRows) -> float:
+    """Return the distance at which the optimiser's correlation holds."""
+    return rows.median_gap if record.at_median_gap else 1.0
+
+
+def _residual_estimates(
+    fit: Fit, arrays: "LinearModel", sigma: float, parameters: np.ndarray
+) -> list[tuple[str, str, str, float]]:
+    from bayesml.engines.residual_models import log_sd_estimates, structure_estimates
+
+    record = residual_record(fit.spec)
+    if arrays.residual is not None and record is not None:
+        gap = _gap(record, residual_rows_of(fit))
+        return structure_estimates(
+            record, occasion_labels(fit), gap, arrays.residual.residuals, sigma, parameters
+        )
+    for part in fit.facts.parts:
+        x = fitted_rows(fit, "compare_reml").parts[part.parameter]
+        found = log_sd_estimates(x, part.coefficients[0] == "Intercept", sigma, parameters)
+        return [
+            (label, "", f"log {part.parameter}", float(value))
+            for label, value in zip(part.coefficients, found, strict=True)
+        ]
+    return [("", "", "sd", float(sigma))]

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.fitted_rows import fitted_rows
-from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.residual_fits import occasion_labels, residual_record
 from bayesml.posterior.share_cases import At
 from bayesml.posterior.tidy_quantities import LabelledQuantity
 from bayesml.posterior.variance_shares import variance_shares
@@ -58,7 +58,7 @@ def residual_icc(
         parts, level1 = shares.partition.shares, shares.partition.level1
         cases, attrs = dict(shares.cases), dict(shares.attrs)
     else:
-        occasions = tuple(str(label) for label in _occasions(fit, record))
+        occasions = tuple(occasion_labels(fit))
         cases, attrs = {"occasion": occasions} if occasions else {}, {"scale": "response", "at": {}}
         level1 = np.ones((chains, draws, *([len(occasions)] if occasions else [])))
         parts = np.empty((*level1.shape, 0))
@@ -110,10 +110,6 @@ def refuse_lag(lag: Lag | None, why: str) -> None:
             f"lag is {quoted(lag)}, but only autoregressive residuals are correlated by how far "
             f"apart rows are, and this model has {why}. Leave lag out."
         )
-
-
-def _occasions(fit: Fit, record: ResidualCorrelation) -> list[object]:
-    return list(fit.posterior["occasion"].values) if record.by_occasion else []
 
 
 def _distances(lag: Lag | None, text: str, record: ResidualCorrelation) -> list[float]:

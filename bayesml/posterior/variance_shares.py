@@ -21,7 +21,7 @@ from bayesml.posterior.level1_variances import (
 )
 from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.predictor_terms import refuse_nominal
-from bayesml.posterior.residual_fits import residual_record
+from bayesml.posterior.residual_fits import occasion_labels, residual_record
 from bayesml.posterior.share_cases import (
     ONLY,
     At,
@@ -222,7 +222,7 @@ def _shares(
         shape = between.shape[:2]
         if by_occasion:
             parameters |= {family.level1: parameter_values(fit, family.level1)}
-            cases["occasion"] = tuple(str(label) for label in fit.posterior["occasion"].values)
+            cases["occasion"] = tuple(occasion_labels(fit))
             shape = (*shape, len(cases["occasion"]))
         level1 = family.variance(np.zeros(shape), parameters, np.ones(1))
         if modelled:

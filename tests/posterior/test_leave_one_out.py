@@ -180,9 +180,7 @@ def test_rows_alone_in_two_units_of_student_t_effects_are_refused(fake_fit: Make
         family="poisson",
         effects={"a": "student", "b": "student"},
     )
-    with pytest.raises(
-        FitError, match=r"alone in several units has Student-t"
-    ):
+    with pytest.raises(FitError, match=r"alone in several units has Student-t"):
         bml.loo(fake_fit(model, draws=60))
 
 

@@ -10,6 +10,7 @@ import bayesml as bml
 from bayesml.errors import FitError
 from bayesml.records.fits import Fit
 from tests.engines.gaussian_cases import CASES, model_of, small_table
+from tests.reference_agreement import ENTRIES, build, reference
 
 MakeFit = Callable[..., Fit]
 
@@ -104,3 +105,55 @@ def test_a_fit_without_rows_is_refused(fake_fit: MakeFit, tmp_path: Path) -> Non
 def test_a_probability_outside_its_range_is_refused(prob: float, fake_fit: MakeFit) -> None:
     with pytest.raises(FitError, match="prob"):
         bml.compare_reml(fake_fit(model_of("a slope")), prob=prob)
+
+
+@pytest.mark.parametrize("name", ["ovary_ar1", "orthodont_ar1", "orthodont_heteroscedastic"])
+def test_residual_structures_stand_beside_the_estimates_of_nlme(
+    name: str, fake_fit: MakeFit
+) -> None:
+    known, model = reference(name), build(name)
+    table = bml.compare_reml(fake_fit(model))
+    assert table["reml"].notna().all()
+    labels = ["Intercept" if x == "(Intercept)" else x for x in known["fixed"]]
+    labels = [ENTRIES[name].names.get(label, label) for label in labels]
+    estimates = table.loc[[f"beta[{label}]" for label in labels]]
+    np.testing.assert_allclose(estimates["reml"], [*known["fixed"].values()], rtol=2e-4)
+    np.testing.assert_allclose(estimates["se"], [*known["fixed_se"].values()], rtol=2e-3)
+    sds = [row.get("sdcor", row.get("vcov", 0) ** 0.5) for row in known["random"]]
+    effects = [row for row in known["random"] if not row["group"].startswith("Residual")]
+    own = table.loc[table.index.str.startswith("sd_"), "reml"]
+    np.testing.assert_allclose(own, sds[: len(effects)], rtol=1e-4)
+    if "phi" in known:
+        assert table.loc["phi", "reml"] == pytest.approx(known["phi"], abs=2e-6)
+        assert table.loc["sigma", "reml"] == pytest.approx(sds[-1], rel=1e-4)
+    else:
+        logs = table.loc[["beta_sigma[Sex[Male]]", "beta_sigma[Sex[Female]]"], "reml"]
+        np.testing.assert_allclose(np.exp(logs), sds[len(effects) :], rtol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["compound_symmetric(Subject)", "unstructured(age, Subject)"])
+def test_correlations_of_residuals_are_those_of_reml(text: str, fake_fit: MakeFit) -> None:
+    model = bml.model(bml.load_dataset("orthodont"), "distance ~ age", residual=text)
+    table, found = bml.compare_reml(fake_fit(model)), bml.reml(model)
+    components = found.variance_components
+    for parameter, name in (("sd", "sigma"), ("corr", "corr_residual")):
+        own = components[components["parameter"] == parameter]
+        labels = [
+            name
+            + (f"[{row.term}, {row.term2}]" if row.term2 else f"[{row.term}]" if row.term else "")
+            for row in own.itertuples()
+        ]
+        np.testing.assert_allclose(table.loc[labels, "reml"], own["estimate"], atol=1e-5)
+    assert len(table) == len(found.coefficients) + len(components)
+
+
+def test_what_reml_cannot_take_is_refused(fake_fit: MakeFit) -> None:
+    table = bml.load_dataset("orthodont")
+    model = bml.model(
+        table, "distance ~ age + (1 | Subject)", distributional={"sigma": "~ 1 + (1 | Subject)"}
+    )
+    with pytest.raises(FitError, match=r"REML cannot.*: sigma varies over units\. Use bml"):
+        bml.compare_reml(fake_fit(model))
+    model = bml.multivariate(table, "Sex", outcomes=["distance", "age"], group="Subject")
+    with pytest.raises(FitError, match=r"compare_reml is about one outcome, and this model has 2"):
+        bml.compare_reml(fake_fit(model))
