@@ -14,7 +14,7 @@ from bayesml.posterior.summaries import interval_words, summary_table
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
-from bayesml.records.prior_rows import ABOVE_2
+from bayesml.records.prior_rows import ABOVE_2, AT_DISTANCE
 from bayesml.specs.distributions import parse_prior
 
 _NUMBERS = ["mean", "median", "sd", "lower", "upper", "ess_bulk", "r_hat"]
@@ -142,7 +142,7 @@ def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
             yield texts[record.parameter], lkj_marginal(eta, len(labels))
     elif record is not None:
         text = texts[record.parameter]
-        distribution, _, gap = text.partition(" at a distance of ")
+        distribution, _, gap = text.partition(AT_DISTANCE)
         yield text, _AtDistance(parse_prior(distribution, "bounded").frozen, float(gap or 1))
 
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
 from bayesml.posterior.predictor_arrays import predictor_coefficients
-from bayesml.records.facts import PartFacts
+from bayesml.posterior.residual_fits import residual_record
+from bayesml.records.facts import PartFacts, outcome_places
 from bayesml.records.fits import Fit
-from bayesml.records.prior_rows import ABOVE_2
+from bayesml.records.prior_rows import ABOVE_2, AT_DISTANCE
 from bayesml.specs.distributions import Prior, Support, parse_prior
 
 
@@ -34,33 +35,18 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
     dict of str to array, shape (chains, draws)
         Keys ``"Intercept"``, ``"beta"`` (all other coefficients), ``"sd_<grouping>"``,
         ``"corr_<grouping>"``, of a nominal outcome ``"Intercept[<category>]"`` and
-        ``"beta[<category>:<coefficient>]"``, and the likelihood's parameters, or
-        ``"Intercept_<parameter>"`` and
-        ``"beta_<parameter>"`` of those with a formula of their own.
+        ``"beta[<category>:<coefficient>]"``, of several outcomes ``"Intercept[<outcome>]"``, the
+        likelihood's parameters, or ``"Intercept_<parameter>"`` and ``"beta_<parameter>"`` of those
+        with a formula of their own, and ``"phi"`` or ``"corr_residual"``.
     """
     texts = prior_texts_of(fit)
     facts, posterior = fit.facts, fit.posterior
     found: dict[str, np.ndarray] = {}
     shift = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"]))
     if "beta" in posterior and not facts.nominal:
-        beta = _values(fit, "beta")
-        # With an intercept this is the intercept at the mean of the predictors, for cutpoints the
-        # shift that the means make.
-        at_mean = beta @ np.array(facts.coefficient_means)
-        shift = at_mean
-        slopes = [number for number, label in enumerate(facts.coefficients) if label != "Intercept"]
-        if "Intercept" in texts:
-            found["Intercept"] = _density(texts["Intercept"], "real", at_mean)
-        if slopes:
-            found["beta"] = sum(
-                (
-                    _density(
-                        texts[f"beta[{facts.coefficients[number]}]"], "real", beta[..., number]
-                    )
-                    for number in slopes
-                ),
-                np.zeros_like(shift),
-            )
+        found |= _coefficient_densities(fit, texts)
+        # For cutpoints this is the shift that the means of the predictors make.
+        shift = fit.coefficient_draws @ np.array(facts.coefficient_means)
     for grouping in facts.groupings:
         sd = sds_by_kind(fit, grouping)
         key = f"sd_{grouping.name}"
@@ -94,9 +80,58 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
         values = _values(fit, parameter.name)
         if parameter.name == "cutpoints":
             values = values - shift
+        keys = [key for key in texts if key.startswith(f"{parameter.name}[")]
+        if keys:
+            # Outcomes, or occasions, have a value each, with a prior of its own.
+            found[parameter.name] = np.sum(
+                [
+                    _density(texts[key], parameter.support, values[..., number])
+                    for number, key in enumerate(keys)
+                ],
+                axis=0,
+            )
+            continue
         density = _density(texts[parameter.name], parameter.support, values)
         found[parameter.name] = density.reshape(*density.shape[:2], -1).sum(axis=-1)
+    return found | _residual_densities(fit, texts)
+
+
+def _coefficient_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return the densities of the intercept, or those of several outcomes, and of all slopes.
+
+    The intercept's prior holds at the mean of the predictors over the outcome's own rows.
+    """
+    facts, beta = fit.facts, fit.coefficient_draws
+    labels, means = list(facts.coefficients), np.array(facts.coefficient_means)
+    found: dict[str, np.ndarray] = {}
+    for number, outcome in enumerate(facts.outcomes or ("",)):
+        key, label = "Intercept", "Intercept"
+        places = np.arange(len(labels))
+        if outcome:
+            key, label = f"Intercept[{outcome}]", f"{outcome}:Intercept"
+            places = outcome_places(facts, labels, number)
+        if key in texts:
+            share = means[labels.index(label)]
+            found[key] = _density(texts[key], "real", beta[..., places] @ (means[places] / share))
+    slopes = [number for number, label in enumerate(labels) if f"beta[{label}]" in texts]
+    if slopes:
+        found["beta"] = np.sum(
+            [_density(texts[f"beta[{labels[n]}]"], "real", beta[..., n]) for n in slopes], axis=0
+        )
     return found
+
+
+def _residual_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return the density of what correlates the residuals of rows, if anything does."""
+    record = residual_record(fit.spec)
+    if record is None:
+        return {}
+    values, text = _values(fit, record.parameter), texts[record.parameter]
+    if record.bounds is None:
+        (eta,) = parse_prior(text, "correlation").values
+        return {record.parameter: (eta - 1) * np.linalg.slogdet(values)[1]}
+    text, _, distance = text.partition(AT_DISTANCE)
+    return {record.parameter: _density(text, "bounded", values ** float(distance or 1))}
 
 
 def _part_densities(fit: Fit, part: PartFacts, texts: Mapping[str, str]) -> dict[str, np.ndarray]:

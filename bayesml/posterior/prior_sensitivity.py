@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.errors import FitError
 from bayesml.posterior.fitted_likelihoods import likelihood_draws, likelihood_rows
-from bayesml.posterior.held_out_rows import rows_likelihood
+from bayesml.posterior.held_out_rows import joint_log_likelihood, rows_likelihood
 from bayesml.posterior.labelled_draws import labelled_draws
 from bayesml.posterior.leave_one_out import check_draws
 from bayesml.posterior.likelihood_rows import LikelihoodDraws, LikelihoodRows, blocks_of
@@ -17,7 +17,7 @@ from bayesml.posterior.prior_densities import (
     prior_texts_of,
     widened_prior,
 )
-from bayesml.posterior.residual_fits import require_independent_residuals
+from bayesml.posterior.residual_fits import residual_record
 from bayesml.quantities.power_scaling import power_scaling_sensitivity
 from bayesml.records.fits import Fit
 from bayesml.specs.distributions import Support
@@ -79,8 +79,8 @@ class Sensitivity:
 def sensitivity(fit: Fit) -> Sensitivity:
     """Return how much the variance parameters and coefficients hang on the hyper-priors.
 
-    The hyper-priors (of SDs, correlations, coefficients, sigma, cutpoints) and the likelihood are
-    raised to a power near 1, one at a time, and the draws weighted accordingly: nothing is
+    The hyper-priors (of SDs, correlations, coefficients, sigma, phi, cutpoints) and the likelihood
+    are raised to a power near 1, one at a time, and the draws weighted accordingly: nothing is
     refitted. p(u | sd), which is part of the model, is never scaled. A parameter that moves with
     the prior but hardly with the likelihood has a strong prior; one that moves with both has a
     prior that the data contradict.
@@ -97,7 +97,7 @@ def sensitivity(fit: Fit) -> Sensitivity:
     Raises
     ------
     FitError
-        The fit was saved without its rows, has fewer than 100 draws, or has correlated residuals.
+        The fit was saved without its rows, or has fewer than 100 draws.
 
     Notes
     -----
@@ -111,9 +111,6 @@ def sensitivity(fit: Fit) -> Sensitivity:
     >>> print(bml.sensitivity(fit))  # doctest: +SKIP
     """
     check_draws(fit, "sensitivity")
-    require_independent_residuals(
-        fit.spec, "sensitivity", "Fit again with another prior, such as priors={'phi': ...}."
-    )
     rows, draws = likelihood_rows(fit), likelihood_draws(fit)
     labelled = labelled_draws(fit)
     shape = labelled.values.shape[:2]
@@ -151,6 +148,8 @@ def total_log_likelihood(rows: LikelihoodRows, draws: LikelihoodDraws) -> np.nda
     -------
     array, shape (draws,)
     """
+    if rows.residual is not None:
+        return joint_log_likelihood(rows, draws)
     # Here the effects of units with one row are parameters like all others.
     none = {item.identifier: np.zeros(item.unit.shape, dtype=bool) for item in rows.groupings}
     total = np.zeros(draws.number)
@@ -223,8 +222,11 @@ def _prior_words(fit: Fit, parameter: str, strongest: str) -> tuple[str, str]:
     for item in fit.spec.scalar_parameters:
         if item.name == strongest:
             support = item.support
-    # A prior of degrees of freedom is about what they have beyond 2, and has no wider one.
-    wider = "" if strongest.startswith("nu_") else widened_prior(texts[key], support)
+    record = residual_record(fit.spec)
+    bounded = record is not None and record.bounds is not None and key == record.parameter
+    # A prior of degrees of freedom is about what they have beyond 2, and has no wider one; nor has
+    # one between bounds.
+    wider = "" if strongest.startswith("nu_") or bounded else widened_prior(texts[key], support)
     again = f"priors={{{key!r}: {wider!r}}}" if wider else f"another prior of {key}"
     return f"the prior {key} ~ {texts[key]}", again
 

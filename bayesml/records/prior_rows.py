@@ -5,6 +5,7 @@ from bayesml.specs.resolved import ResolvedSpec
 
 # What the text of a prior of degrees of freedom ends in: it is that of what they have beyond 2.
 ABOVE_2 = " above 2"
+AT_DISTANCE = " at a distance of "
 
 
 def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
@@ -46,7 +47,7 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
             rows.append(row(f"sigma[{label}]", prior.text, "sigma"))
         text = residual.prior.text
         if residual.record.at_median_gap:
-            text = f"{text} at a distance of {residual.median_gap:.4g}"
+            text = f"{text}{AT_DISTANCE}{residual.median_gap:.4g}"
         rows.append(row(residual.record.parameter, text))
     for name, priors in resolved.outcome_parameter_priors.items():
         for outcome, prior in zip(owners_of(resolved, name), priors, strict=True):

@@ -161,7 +161,6 @@ def test_logo_refuses_to_cut_a_unit(table: pd.DataFrame, fake_fit: Callable[...,
 
 
 REFUSED: dict[str, Callable[[bml.Fit], object]] = {
-    "sensitivity": bml.sensitivity,
     "design_effect": bml.design_effect,
     "reliability": bml.reliability,
     "influence": lambda fit: bml.influence(fit, "school", draws=100),

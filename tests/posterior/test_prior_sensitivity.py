@@ -77,6 +77,131 @@ def test_prior_densities_of_cutpoints(table: pd.DataFrame, fake_fit: MakeFit) ->
     np.testing.assert_allclose(found["sd_g"], variance)
 
 
+@pytest.mark.filterwarnings("ignore:Outcomes are missing")
+def test_prior_densities_of_several_outcomes(table: pd.DataFrame, fake_fit: MakeFit) -> None:
+    holes = table.assign(z=table["z"].where(table["x"] < 0.5))
+    model = bml.multivariate(
+        holes, "x", outcomes=["y", "z"], group="g", priors={"sigma[z]": "Exponential(2)"}
+    )
+    fit = fake_fit(model, draws=20)
+    found, draws, texts = log_prior_densities(fit), fit.posterior, dict(model_priors(model))
+    beta = fit.coefficient_draws
+    rows = holes["z"].notna()
+    for number, mean in ((0, table["x"].mean()), (1, table["x"][rows].mean())):
+        name = "yz"[number]
+        at_mean = beta[..., 2 * number] + beta[..., 2 * number + 1] * mean
+        center, scale = normal_arguments(texts[f"Intercept[{name}]"])
+        np.testing.assert_allclose(
+            found[f"Intercept[{name}]"], stats.norm.logpdf(at_mean, center, scale)
+        )
+    slopes = sum(
+        stats.norm.logpdf(beta[..., place], *normal_arguments(texts[f"beta[{label}]"]))
+        for place, label in ((1, "y:x"), (3, "z:x"))
+    )
+    np.testing.assert_allclose(found["beta"], slopes)
+    sigma = draws["sigma"].values
+    (scale,) = numbers(texts["sigma[y]"].removeprefix("HalfStudentT(4, ").removesuffix(")"))
+    expected = np.log(2) + stats.t.logpdf(sigma[..., 0], 4, scale=scale)
+    expected = expected + stats.expon.logpdf(sigma[..., 1], scale=0.5)
+    np.testing.assert_allclose(found["sigma"], expected, rtol=1e-5)
+    rho = draws["corr_residual"].values[..., 0, 1]
+    np.testing.assert_allclose(found["corr_residual"], np.log(1 - rho**2), rtol=1e-9)
+
+
+def model_priors(model: bml.Model) -> list[tuple[str, str]]:
+    return list(zip(model.priors["parameter"], model.priors["prior"], strict=True))
+
+
+def numbers(text: str) -> list[float]:
+    return [float(item) for item in text.split(",")]
+
+
+def normal_arguments(text: str) -> list[float]:
+    return numbers(text.removeprefix("Normal(").removesuffix(")"))
+
+
+@pytest.mark.parametrize(
+    ("residual", "prior", "distribution", "power"),
+    [
+        ("ar1(time, g)", "TruncatedNormal(0.2, 0.5, -1, 1)", "truncated", 1),
+        ("continuous_ar(time, g)", "Beta(2, 3)", "beta", 4),
+    ],
+)
+def test_correlated_residuals(
+    table: pd.DataFrame,
+    fake_fit: MakeFit,
+    residual: str,
+    prior: str,
+    distribution: str,
+    power: int,
+) -> None:
+    """The prior of phi, and the rows' density as that of one dense normal of every unit."""
+    # The prior of a correlation in continuous time holds at the median gap, which is 4 here.
+    frame = table.assign(time=np.tile(np.arange(10) * (4 if power == 4 else 1), 12))
+    model = bml.two_level(
+        frame,
+        "y ~ x",
+        group="g",
+        residual=residual,
+        priors={"phi": prior, "sigma": "HalfNormal(1)"},
+    )
+    phi = np.random.default_rng(1).uniform(0.1, 0.8, size=(2, 60))
+    fit = fake_fit(model, draws=60, values={"phi": phi})
+    found, draws = log_prior_densities(fit), fit.posterior
+    expected = {
+        "truncated": lambda x: stats.truncnorm.logpdf(x, -2.4, 1.6, 0.2, 0.5),
+        "beta": lambda x: stats.beta.logpdf(x, 2, 3),
+    }[distribution](draws["phi"].values ** power)
+    np.testing.assert_allclose(found["phi"], expected)
+    effects = draws["u_g"].values[..., frame["g"].to_numpy(), 0]
+    mean = draws["beta"].values @ np.stack([np.ones(120), frame["x"]]) + effects
+    errors = (frame["y"].to_numpy() - mean).reshape(2, 60, 12, 10)
+    apart = np.abs(np.subtract.outer(frame["time"][:10].to_numpy(), frame["time"][:10].to_numpy()))
+    total = np.zeros((2, 60))
+    for chain in range(2):
+        for draw in range(60):
+            sigma = float(draws["sigma"].values[chain, draw])
+            normal = stats.multivariate_normal(cov=sigma**2 * phi[chain, draw] ** apart)
+            total[chain, draw] = normal.logpdf(errors[chain, draw]).sum()
+    likelihood = total_log_likelihood(likelihood_rows(fit), likelihood_draws(fit))
+    np.testing.assert_allclose(likelihood, total.ravel(), rtol=1e-9)
+    table_of = bml.sensitivity(fit).table
+    assert list(table_of.index) == ["beta[Intercept]", "beta[x]", "sd_g[Intercept]", "sigma", "phi"]
+    assert table_of.loc["phi", ["prior", "likelihood"]].notna().all()
+
+
+def test_a_bounded_prior_that_rules_is_told_without_a_wider_one(
+    table: pd.DataFrame, fake_fit: MakeFit
+) -> None:
+    model = bml.model(
+        table.assign(y=0.01 * table["y"]),
+        "y ~ 1",
+        residual="compound_symmetric(g)",
+        priors={"corr_residual": "TruncatedNormal(0.5, 0.1, -0.1, 1)", "sigma": "HalfNormal(1)"},
+    )
+    corr = np.random.default_rng(1).normal(0.5, 0.1, size=(4, 500))
+    values = {"corr_residual": corr, "sigma": 30.0, "beta": 0.0}
+    fit = fake_fit(model, draws=500, chains=4, values=values)
+    (finding,) = (
+        text for text in bml.sensitivity(fit).findings if text.startswith("corr_residual")
+    )
+    assert "fit again with another prior of corr_residual to show" in finding
+
+
+def test_outcomes_of_different_families(table: pd.DataFrame, fake_fit: MakeFit) -> None:
+    frame = table.assign(passed=(table["x"] > 0).astype(int))
+    model = bml.multivariate(
+        frame,
+        "z",
+        outcomes=["y", "passed"],
+        group="g",
+        family={"y": "gaussian", "passed": "binomial"},
+    )
+    found = bml.sensitivity(fake_fit(model, draws=100)).table
+    assert {"beta[y:z]", "beta[passed:z]", "sigma[y]"} <= set(found.index)
+    assert found[["prior", "likelihood"]].notna().all().all()
+
+
 def test_the_likelihood_is_that_of_all_rows(table: pd.DataFrame, fake_fit: MakeFit) -> None:
     fit = fake_fit(bml.two_level(table, "y ~ x", group="g"), draws=20)
     draws = fit.posterior

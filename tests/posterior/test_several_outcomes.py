@@ -275,7 +275,6 @@ REFUSED: list[tuple[Callable[[bml.Fit], object], str]] = [
     (lambda fit: bml.reliability(fit, "school"), "reliability is about one outcome"),
     (lambda fit: bml.shrinkage(fit, "school"), "shrinkage is about one outcome"),
     (lambda fit: bml.influence(fit, "school"), "influence is about one outcome"),
-    (bml.sensitivity, "sensitivity is about one outcome"),
     (bml.compare_reml, "compare_reml is about one outcome"),
     (bml.variance_table, "variance_table is about one outcome"),
     (lambda fit: bml.slopes(fit, "x"), "every outcome of this model has its own"),
