@@ -17,7 +17,8 @@ DONE, WRONG, PARTLY, INTERRUPTED = 0, 2, 3, 130
 
 STARTING_POINTS = (
     *("two_level", "three_level", "cross_classified", "multiple_membership", "longitudinal"),
-    *("multivariate", "dyadic", "twins", "social_relations", "location_scale"),
+    *("multivariate", "dyadic", "dyadic_exchangeable", "twins", "social_relations"),
+    *("location_scale", "longitudinal_ar1", "multivariate_mixed"),
 )
 
 _TABLE = "a .csv, .tsv, .txt, .parquet, .dta or .sav file, or a shipped table such as dataset:exam"

@@ -9,12 +9,8 @@ from pathlib import Path
 from bayesml.codegen.examples import example_source
 from bayesml.codegen.further_starters import FURTHER
 from bayesml.codegen.rendering import render
-from bayesml.codegen.starters import (
-    autoregressive_toml,
-    starter_spec,
-    starter_structures,
-    starter_toml,
-)
+from bayesml.codegen.starter_choice import VARIANTS, any_starter_toml, starter_families
+from bayesml.codegen.starters import starter_structures
 from bayesml.design.sketching import WITHOUT_TABLE, resolve_without_table
 from bayesml.specs.families import FAMILIES
 from bayesml.specs.model_files import spec_from_toml
@@ -57,32 +53,36 @@ that the model is the script's.
 
 def template_files() -> dict[str, str]:
     """Return the text of every file of model_templates/ by name."""
-    files = {}
-    rows = []
-    for structure in starter_structures():
-        text = starter_toml(structure)
-        files[f"{structure}.toml"] = text
-        rows.append(f"| `{structure}` | {text.splitlines()[0].removeprefix('# ')} |")
-        for family in FAMILIES:
-            resolved = resolve_without_table(starter_spec(structure, family))
-            files[f"{structure}_{family}.py"] = render(
-                resolved, example=example_source(resolved), note=WITHOUT_TABLE
-            )
-    autoregressive = autoregressive_toml()
-    files["longitudinal_ar1.toml"] = autoregressive
-    rows.append("| `longitudinal_ar1` | The same with autoregressive residuals. |")
-    resolved = resolve_without_table(spec_from_toml(autoregressive))
-    files["longitudinal_ar1_gaussian.py"] = render(
-        resolved, example=example_source(resolved), note=WITHOUT_TABLE
+    files: dict[str, str] = {}
+    rows: list[str] = []
+    for name in (*starter_structures(), *FURTHER):
+        text = any_starter_toml(name)
+        files[f"{name}.toml"] = text
+        rows.append(f"| `{name}` | {_title(text)} |")
+        for family in starter_families(name):
+            files[f"{name}_{family}.py"] = _script(any_starter_toml(name, family))
+    for name, (text_of, script) in VARIANTS.items():
+        text = text_of()
+        files[f"{name}.toml"] = text
+        files[f"{script}.py"] = _script(text)
+        rows.append(f"| `{name}` | {_title(text)} |")
+    words = (
+        f"The families are {', '.join(FAMILIES)}; not every structure takes each. "
+        "All files are written by `make templates`."
     )
-    for name, text_of in FURTHER.items():
-        files[f"{name}.toml"] = text_of()
-        title = files[f"{name}.toml"].splitlines()[0].removeprefix("# ")
-        rows.append(f"| `{name}` | {title} Without a script. |")
-    words = f"The families are {', '.join(FAMILIES)}. All files are written by `make templates`."
     families = "\n".join(textwrap.wrap(words, 100, break_on_hyphens=False))
     files["README.md"] = README.format(rows="\n".join(rows), families=families)
     return files
+
+
+def _title(text: str) -> str:
+    return text.splitlines()[0].removeprefix("# ")
+
+
+def _script(text: str) -> str:
+    """Return the script of a model file."""
+    resolved = resolve_without_table(spec_from_toml(text))
+    return render(resolved, example=example_source(resolved), note=WITHOUT_TABLE)
 
 
 def main() -> None:

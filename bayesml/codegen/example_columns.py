@@ -1,24 +1,33 @@
 """The predictors of an example: lines that draw the columns of X and Z."""
 
 import re
+from collections.abc import Sequence
 
 from bayesml.codegen.nominal_examples import shared_terms
+from bayesml.codegen.outcome_examples import has_outcomes, of_each, own_column
 from bayesml.specs.resolved import ResolvedSpec
-
-MEMBERSHIP_UNITS = 60
+from bayesml.specs.small_groups import DIRECTION
 
 
 def predictor_lines(resolved: ResolvedSpec) -> list[str]:
     """Return the lines that draw X, and the columns of Z of every grouping."""
     lines = []
+    member_columns = {item.name: item.members for item in resolved.spec.every_grouping}
     if resolved.slopes:
         columns = [
             _time(resolved, label) or "rng.normal(size=obs.size)" for label in resolved.slopes
         ]
         if any(_time(resolved, label) for label in resolved.slopes):
             lines.append(f"x = np.column_stack([{', '.join(columns)}])")
+        elif resolved.spec.outcomes:
+            count = len(resolved.outcomes)
+            drawn = f"rng.normal(size=(obs.size // {count}, {len(columns)}))"
+            lines.append(f"x = {drawn}.repeat({count}, axis=0)")
         else:
             lines.append(f"x = rng.normal(size=(obs.size, {len(columns)}))")
+        lines += _partner_lines(resolved)
+        if has_outcomes(resolved) and resolved.intercept:
+            lines.append(f"x_mean = {of_each(resolved, 'x.mean(axis=0)')}")
     for part in resolved.parts:
         if part.slopes:
             columns = [_shared_column(resolved, label) for label in part.slopes]
@@ -32,13 +41,49 @@ def predictor_lines(resolved: ResolvedSpec) -> list[str]:
             continue
         for feed in grouping.feeds:
             if not feed.constant:
-                labels = grouping.terms[feed.start : feed.stop]
-                columns = [
-                    _varying(resolved, label.removeprefix(f"{feed.predictor}:")) for label in labels
+                labels = [
+                    label.removeprefix(f"{feed.predictor}:")
+                    for label in grouping.terms[feed.start : feed.stop]
                 ]
                 name = f"terms_{grouping.identifier}{feed.suffix}"
+                if grouping.by_member:
+                    members = member_columns[grouping.name]
+                    lines.append(f"{name} = {_terms_of_members(resolved, labels, members)}")
+                    continue
+                columns = [_varying(resolved, label) for label in labels]
                 lines.append(f"{name} = np.column_stack([{', '.join(columns)}])")
     return lines
+
+
+def _partner_lines(resolved: ResolvedSpec) -> list[str]:
+    """Return the lines that give each member of a pair the other one's value."""
+    lines = []
+    for place, label in enumerate(resolved.slopes):
+        own = label.replace("partner_", "actor_", 1)
+        if resolved.spec.structure == "dyadic" and label != own and own in resolved.slopes:
+            lines.append(f"x[:, {place}] = x[other, {resolved.slopes.index(own)}]")
+    if lines:
+        lines.insert(0, "other = obs + 1 - 2 * (obs % 2)  # the row of the other member")
+    return lines
+
+
+def _terms_of_members(resolved: ResolvedSpec, labels: Sequence[str], members: Sequence[str]) -> str:
+    """Return the columns of Z for each member of a row."""
+    if list(labels) == list(members):
+        # An effect of its own in every role.
+        return f"np.tile(np.eye({len(members)}), (obs.size, 1, 1))"
+    columns = [_of_members(resolved, label, members) for label in labels]
+    return f"np.stack([{', '.join(columns)}], axis=-1)"
+
+
+def _of_members(resolved: ResolvedSpec, label: str, members: Sequence[str]) -> str:
+    """Return the values of a term for each member of a row: of a role 1 for one of them."""
+    if label in members:
+        role = [float(name == label) for name in members]
+        return f"np.tile({role}, (obs.size, 1))"
+    if label == "Intercept" or label in resolved.slopes:
+        return f"np.tile({_varying(resolved, label)}[:, None], {len(members)})"
+    return f"rng.normal(size=(obs.size, {len(members)}))"
 
 
 def _shared_column(resolved: ResolvedSpec, label: str) -> str:
@@ -63,18 +108,17 @@ def _time(resolved: ResolvedSpec, label: str) -> str:
 
 
 def _varying(resolved: ResolvedSpec, label: str) -> str:
+    own, chosen = own_column(resolved, label)
+    if chosen:
+        return f"1.0 * {chosen}" if own == "Intercept" else f"{chosen} * {_column(resolved, own)}"
+    return _column(resolved, own)
+
+
+def _column(resolved: ResolvedSpec, label: str) -> str:
     if label == "Intercept":
         return "np.ones(obs.size)"
     if label in resolved.slopes:
         return f"x[:, {resolved.slopes.index(label)}]"
+    if resolved.spec.structure == "social_relations" and label == DIRECTION:
+        return DIRECTION
     return _time(resolved, label) or "rng.normal(size=obs.size)"
-
-
-def membership_lines(name: str, slots: int) -> list[str]:
-    """Return the lines that draw the units and weights of a multiple membership."""
-    return [
-        f"# Each row belongs to {slots} of {MEMBERSHIP_UNITS} units, with weights that sum to 1",
-        f"first_{name} = rng.integers({MEMBERSHIP_UNITS}, size=(obs.size, 1))",
-        f"unit_{name} = (first_{name} + 7 * np.arange({slots})) % {MEMBERSHIP_UNITS}",
-        f"weight_{name} = rng.dirichlet(np.ones({slots}), size=obs.size)",
-    ]

@@ -6,25 +6,34 @@ without any file. Outcomes are drawn from the model itself with known parameters
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import cycle, islice
-from math import ceil
 
 from bayesml.codegen.environments import plain, rendering_environment
-from bayesml.codegen.example_columns import MEMBERSHIP_UNITS, membership_lines, predictor_lines
+from bayesml.codegen.example_columns import predictor_lines
 from bayesml.codegen.example_priors import Pairs, example_priors
+from bayesml.codegen.example_units import (
+    Place,
+    example_rows,
+    places_of_units,
+    rows_per_unit,
+    rows_together,
+)
 from bayesml.codegen.nominal_examples import nominal_effects, nominal_start, shared_terms
 from bayesml.codegen.numpy_links import NUMPY_FORWARD, NUMPY_INVERSE, latent_draws, outcome_text
-from bayesml.codegen.residual_examples import (
-    example_rows,
-    residual_arrays,
-    residual_outcome,
-    rows_per_unit,
+from bayesml.codegen.outcome_examples import (
+    counted_outcomes,
+    has_outcomes,
+    mixed_arrays,
+    mixed_coords,
+    mixed_draws,
+    of_each,
+    outcome_row_lines,
+    outcome_start,
 )
+from bayesml.codegen.residual_examples import residual_arrays, residual_outcome
 from bayesml.specs.censoring import ENTRY, INTERVAL, LEFT, RIGHT
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedPart, ResolvedSpec
+from bayesml.specs.resolved import ResolvedPart, ResolvedSpec
 
-ROWS = 600
 _BETA = (0.5, -0.3, 0.1, -0.1)
 _SD = (0.5, 0.3)
 _PART_BETA = (0.2, -0.1)
@@ -44,13 +53,16 @@ def example_source(resolved: ResolvedSpec) -> str:
         Functions `example()` and `load_arrays(path)`, both of which return `(data, coords)`, and
         a main block that samples.
     """
-    layout = _places(resolved)
+    layout = places_of_units(resolved)
     names = [name for name in resolved.posterior_names if not name.startswith(("u_", "corr_"))]
+    if resolved.residual is not None and resolved.residual.record.parameter not in names:
+        # A number; the diagonals of the other correlations have nothing to show.
+        names += ["corr_residual"] if resolved.residual.record.bounds is not None else []
     template = rendering_environment().get_template("example.jinja")
     defaults, priors = example_priors(resolved)
     return template.render(
-        rows=example_rows(ROWS, resolved),
-        units=[line for place in layout for line in place.lines],
+        rows=example_rows(resolved),
+        units=[*outcome_row_lines(resolved), *(line for place in layout for line in place.lines)],
         predictors=predictor_lines(resolved),
         predictor_words=plain(f"Predictors: {', '.join(resolved.slopes)}"),
         outcome=_outcome(resolved, layout),
@@ -82,61 +94,24 @@ def _list(items: Sequence[str]) -> str:
     return f"[{', '.join(literal(item) for item in items)}]"
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where the units of a grouping come from in the example."""
-
-    grouping: ResolvedGrouping
-    units: int
-    lines: tuple[str, ...]
-
-    @property
-    def index(self) -> str:
-        """Name of the array of units."""
-        return f"unit_{self.grouping.identifier}"
-
-
-def _places(resolved: ResolvedSpec) -> list[_Place]:
-    """Return the groupings of the example, inner ones before outer ones."""
-    columns = {item.name: set(item.columns) for item in resolved.spec.every_grouping}
-    slots = {item.name: len(item.members) for item in resolved.spec.every_grouping}
-    ordered = sorted(resolved.groupings, key=lambda item: -len(columns[item.name]))
-    places: list[_Place] = []
-    for grouping in ordered:
-        name = grouping.identifier
-        own = columns[grouping.name]
-        inner = [place for place in places if own and own < columns[place.grouping.name]]
-        if grouping.multiple:
-            units, lines = MEMBERSHIP_UNITS, membership_lines(name, slots[grouping.name])
-        elif inner:
-            units = ceil(inner[-1].units / 4)
-            lines = [f"unit_{name} = {inner[-1].index} // 4  # {units} units"]
-        elif not any(place.lines and "obs //" in place.lines[0] for place in places):
-            size = 6 if resolved.spec.structure == "longitudinal" else 5
-            units = ROWS // size
-            lines = [f"unit_{name} = obs // {size}  # {units} units of {size} rows"]
-        else:
-            units = 60
-            lines = [f"unit_{name} = rng.integers({units}, size=obs.size)"]
-        places.append(_Place(grouping, units, tuple(lines)))
-    return places
-
-
-def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
-    kind = resolved.family.response
-    lines = []
-    if resolved.spec.exposure is not None:
-        lines += ["exposure = rng.uniform(0.5, 2.0, size=obs.size)", "offset = np.log(exposure)"]
-    elif resolved.offset:
-        lines.append("offset = rng.normal(scale=0.3, size=obs.size)")
-    parts = [_INTERCEPT[kind]] if resolved.intercept and not resolved.nominal else []
+def _outcome(resolved: ResolvedSpec, places: Sequence[Place]) -> list[str]:
+    lines = _offset(resolved)
+    kinds = [item.record.response for item in resolved.spec.outcome_families]
+    parts = [_INTERCEPT[kinds[0]]] if resolved.intercept and not resolved.nominal else []
     if resolved.slopes and not resolved.nominal:
         beta = [str(value) for value in islice(cycle(_BETA), len(resolved.slopes))]
         parts.append(f"x @ [{', '.join(beta)}]")
     parts += ["offset"] if resolved.offset else []
     if not resolved.slopes and not resolved.offset:
         parts = [f"np.full(obs.size, {parts[0] if parts else '0.0'})"]
-    lines += nominal_start(resolved) if resolved.nominal else [f"eta = {' + '.join(parts)}"]
+    if has_outcomes(resolved):
+        # One family serves all outcomes, or each has its own.
+        intercepts = [_INTERCEPT[kind] for kind in islice(cycle(kinds), len(resolved.outcomes))]
+        lines += outcome_start(resolved, intercepts, _BETA)
+    elif resolved.nominal:
+        lines += nominal_start(resolved)
+    else:
+        lines.append(f"eta = {' + '.join(parts)}")
     for part in resolved.parts:
         if part.category_specific:
             continue
@@ -151,7 +126,20 @@ def _outcome(resolved: ResolvedSpec, places: Sequence[_Place]) -> list[str]:
     return [*lines, *_draw(resolved)]
 
 
-def _effects(resolved: ResolvedSpec, place: _Place) -> list[str]:
+def _offset(resolved: ResolvedSpec) -> list[str]:
+    """Return the lines that draw a known part of the linear predictor."""
+    together = rows_together(resolved)
+    size = "obs.size" if together == 1 else f"obs.size // {together}"
+    each = "" if together == 1 else f".repeat({together})"
+    if resolved.spec.exposure is not None:
+        offset = "np.log(exposure)"
+        if resolved.outcome_identifiers:
+            offset = f"np.isin(outcome_number, {counted_outcomes(resolved)}) * {offset}"
+        return [f"exposure = rng.uniform(0.5, 2.0, size={size}){each}", f"offset = {offset}"]
+    return [f"offset = rng.normal(scale=0.3, size={size}){each}"] if resolved.offset else []
+
+
+def _effects(resolved: ResolvedSpec, place: Place) -> list[str]:
     grouping = place.grouping
     name, terms = grouping.identifier, len(grouping.terms)
     sd = [str(_SD[0 if label.endswith("Intercept") else 1]) for label in grouping.terms]
@@ -169,26 +157,36 @@ def _effects(resolved: ResolvedSpec, place: _Place) -> list[str]:
             f"u_{name} = rng.normal(scale=[{', '.join(sd)}], size=({place.units}, {terms}))"
         )
     whole = f"u_{name}[{place.index}]"
-    if grouping.multiple:
+    if grouping.by_member:
+        lines.append(f"loaded_{name} = weight_{name}[:, :, None] * {whole}")
+        whole = f"loaded_{name}"
+    elif grouping.multiple:
         lines.append(f"shared_{name} = weight_{name}[:, :, None] * {whole}")
         whole = f"shared_{name}.sum(axis=1)"
     if resolved.nominal:
         return lines + nominal_effects(grouping, whole, len(resolved.outcomes))
     for feed in grouping.feeds:
         several = len(grouping.feeds) > 1
-        effect = f"{whole}[:, {feed.start}:{feed.stop}]" if several else whole
+        start, axis = ("[:, :, ", "(1, 2)") if grouping.by_member else ("[:, ", "-1")
+        effect = f"{whole}{start}{feed.start}:{feed.stop}]" if several else whole
         if feed.constant:
-            lines.append(f"eta{feed.suffix} += {whole}[:, {feed.start}]")
+            summed = ".sum(axis=-1)" if grouping.by_member else ""
+            lines.append(f"eta{feed.suffix} += {whole}{start}{feed.start}]{summed}")
         else:
-            lines.append(f"eta{feed.suffix} += (terms_{name}{feed.suffix} * {effect}).sum(axis=-1)")
+            array = f"terms_{name}{feed.suffix}"
+            lines.append(f"eta{feed.suffix} += ({array} * {effect}).sum(axis={axis})")
     return lines
 
 
 def _draw(resolved: ResolvedSpec) -> list[str]:
     """Return the lines that draw the outcome, and what the default priors take from it."""
-    if resolved.residual is not None:
-        return residual_outcome(resolved.residual, rows_per_unit(resolved))
+    if resolved.outcome_identifiers:
+        return mixed_draws(resolved)
     kind, link = resolved.family.response, resolved.spec.link
+    spread = f"{outcome_text(link)}.std(ddof=1)"
+    if resolved.residual is not None:
+        lines = residual_outcome(resolved.residual, rows_per_unit(resolved))
+        return [*lines, f"s = {of_each(resolved, spread)}"]
     trials = "trials" if resolved.trials else "1"
     drawn = resolved.family.example.format(
         mean=NUMPY_INVERSE[link],
@@ -211,17 +209,21 @@ def _draw(resolved: ResolvedSpec) -> list[str]:
         share = "y.sum() / trials.sum()" if resolved.trials else "y.mean()"
         size = resolved.spec.trials if isinstance(resolved.spec.trials, int) else None
         counts = f"np.full(obs.size, {size})" if size else "rng.integers(5, 15, size=obs.size)"
+        if resolved.spec.outcomes and not size:
+            # The outcomes of a row share its trials.
+            count = len(resolved.outcomes)
+            counts = f"rng.integers(5, 15, size=obs.size // {count}).repeat({count})"
         return [
             *([f"trials = {counts}"] if resolved.trials else []),
             drawn,
-            f"share = {share}",
+            f"share = {of_each(resolved, share)}",
         ]
     if kind == "unit":
-        return [drawn, "share = y.mean()"]
+        return [drawn, f"share = {of_each(resolved, 'y.mean()')}"]
     return [
         drawn,
         *(_partly_known(resolved) if resolved.bounds else []),
-        *([f"s = {outcome_text(link)}.std(ddof=1)"] if resolved.family.scaled else []),
+        *([f"s = {of_each(resolved, spread)}"] if resolved.family.scaled else []),
     ]
 
 
@@ -264,13 +266,18 @@ def _partly_known(resolved: ResolvedSpec) -> list[str]:
     return lines
 
 
-def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
-    pairs = [("y", "y")]
-    if resolved.slopes and resolved.centred_predictors:
+def _arrays(resolved: ResolvedSpec, places: Sequence[Place]) -> Pairs:
+    pairs = mixed_arrays(resolved) if resolved.outcome_identifiers else [("y", "y")]
+    if has_outcomes(resolved):
+        pairs.append(("outcome_number", "outcome_number"))
+    if resolved.slopes and has_outcomes(resolved) and resolved.intercept:
+        pairs += [("x_mean", "x_mean"), ("x_centred", "x - x_mean[outcome_number]")]
+    elif resolved.slopes and resolved.centred_predictors:
         pairs += [("x_mean", "x.mean(axis=0)"), ("x_centred", "x - x.mean(axis=0)")]
     elif resolved.slopes:
         pairs.append(("x", "x"))
-    for name, given in (("offset", resolved.offset), ("trials", resolved.trials)):
+    trials = resolved.trials and not resolved.outcome_identifiers
+    for name, given in (("offset", resolved.offset), ("trials", trials)):
         pairs += [(name, name)] if given else []
     pairs += [(name, name) for name in resolved.bounds]
     if resolved.residual is not None:
@@ -302,12 +309,17 @@ def _arrays(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
     return pairs
 
 
-def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
-    pairs = [("obs", "obs")]
+def _coords(resolved: ResolvedSpec, places: Sequence[Place]) -> Pairs:
+    pairs = mixed_coords(resolved) if resolved.outcome_identifiers else [("obs", "obs")]
     if resolved.coefficients:
         pairs.append(("coef", _list(resolved.own_coefficients)))
-    if resolved.nominal:
+    if resolved.outcomes:
         pairs.append((resolved.outcome_dim, _list(resolved.outcomes)))
+    if resolved.outcome_identifiers:
+        for name in resolved.outcome_parameter_priors:
+            having = resolved.spec.outcomes_of_parameter(name)
+            own = _list([resolved.outcomes[place] for place in having])
+            pairs.append((resolved.parameter_dim(name), own))
     if resolved.slopes:
         pairs.append(("predictor", _list(resolved.slopes)))
     for part in resolved.parts:
@@ -321,7 +333,9 @@ def _coords(resolved: ResolvedSpec, places: Sequence[_Place]) -> Pairs:
         ]
         pairs.append(("cutpoint", _list(names)))
     if resolved.residual is not None and resolved.residual.occasions:
-        pairs += [(dim, _list(resolved.residual.occasions)) for dim in ("occasion", "occasion_bis")]
+        dim, labels = resolved.residual.dim, _list(resolved.residual.occasions)
+        pairs += [] if resolved.outcomes else [(dim, labels)]
+        pairs.append((f"{dim}_bis", labels))
     units = {place.grouping.identifier: place.units for place in places}
     for grouping in resolved.groupings:
         name = grouping.identifier

@@ -10,6 +10,7 @@ _STEP = "    "
 # The operators that bind least come first: a line is broken at these.
 _OPERATORS = ((" + ", " - "), (" * ", " / ", " @ "))
 # What may stand before a statement's expression: a target with = or +=, or return.
+_ENTRY = re.compile(r'"\w+": .*,$')
 _TARGET = re.compile(r"(\w+ \+?= |return )?")
 
 
@@ -41,7 +42,8 @@ def fold(line: str) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
     code = line.strip()
     if code.startswith('"'):
-        return [line]
+        # An entry of a dict; any other text is left as it is.
+        return _fold_bracket(code[:-1], indent, ",") if _ENTRY.match(code) else [line]
     if code.startswith("#"):
         return textwrap.wrap(
             code.removeprefix("# "),
@@ -54,7 +56,11 @@ def fold(line: str) -> list[str]:
     match = _TARGET.match(code)
     target = match[0] if match else ""
     expression = code[len(target) :]
-    if target and len(_split_at_operators(expression)) > 1:
+    operands = _split_at_operators(expression) if target else []
+    if len(operands) == 2 and expression[-1] in ")]":
+        # One operator alone: what stands in the last bracket makes room for the rest.
+        return _break_in_bracket(code, indent)
+    if len(operands) > 1:
         return [f"{indent}{target}(", *_inside(expression, indent + _STEP), f"{indent})"]
     return _fold_bracket(code, indent)
 
@@ -67,6 +73,10 @@ def _fold_bracket(code: str, indent: str, end: str = "") -> list[str]:
     if len(operands) > 1:
         lines = [line for item in operands for line in _fold_bracket(item, indent)]
         return [*lines[:-1], lines[-1] + end]
+    return _break_in_bracket(code, indent, end)
+
+
+def _break_in_bracket(code: str, indent: str, end: str = "") -> list[str]:
     pairs = list(_outer_brackets(code))
     if not pairs:
         return [indent + code + end]

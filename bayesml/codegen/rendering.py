@@ -85,7 +85,12 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
         "reported": _reported(resolved, grouping),
         "functions": _functions(resolved),
     }
-    title = plain(f"{resolved.spec.text}, {outcome_words(resolved)}.")
+    title = textwrap.wrap(
+        plain(f"{resolved.spec.text}, {outcome_words(resolved)}."), LINE - 3, break_on_hyphens=False
+    )
+    if len(title) == 1 and not note:
+        # Quotation marks on both sides.
+        title = textwrap.wrap(title[0], LINE - 6, break_on_hyphens=False)
     parts = [
         body["functions"],
         body["fixed"],
@@ -96,7 +101,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
     ]
     standard, imports = _imports("\n".join([*parts, example]))
     text = templates.get_template("script.py.jinja").render(
-        title="\n".join(textwrap.wrap(title, LINE - 3, break_on_hyphens=False)),
+        title="\n".join(title),
         note="\n".join(textwrap.wrap(note, LINE)),
         example=example,
         standard_imports=standard,

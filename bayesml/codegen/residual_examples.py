@@ -2,17 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from bayesml.specs.distributions import Prior
-from bayesml.specs.resolved import ResolvedResidual, ResolvedSpec
-
-
-def rows_per_unit(resolved: ResolvedSpec) -> int:
-    """Return the number of rows of a unit of the example."""
-    if resolved.residual is not None and resolved.residual.occasions:
-        return len(resolved.residual.occasions)
-    return 6 if resolved.spec.structure == "longitudinal" else 5
+from bayesml.specs.resolved import ResolvedResidual
 
 
 def residual_outcome(residual: ResolvedResidual, size: int) -> list[str]:
@@ -26,7 +17,6 @@ def residual_outcome(residual: ResolvedResidual, size: int) -> list[str]:
         *lines,
         f"factor = np.linalg.cholesky({corr})",
         f"y = eta + (rng.normal(size=(obs.size // {size}, {size})) @ factor.T).ravel()",
-        "s = y.std(ddof=1)",
     ]
 
 
@@ -59,17 +49,11 @@ def residual_prior_groups(
     found: list[tuple[str, Sequence[Prior], bool, list[str], dict[str, str]]] = []
     if residual.sigma_priors:
         keys = ["sigma", *(f"sigma[{label}]" for label in residual.occasions)]
-        default = {"sigma_scale": f"np.full({len(residual.occasions)}, s)"}
+        # Outcomes and members have a scale each, occasions one together.
+        same = f"np.full({len(residual.occasions)}, s)" if residual.dim == "occasion" else "s"
+        default = {"sigma_scale": same}
         found.append(("sigma", residual.sigma_priors, False, keys, default))
     if residual.record.bounds is not None:
         name = residual.record.parameter
         found.append((name, [residual.prior], True, [name], {}))
     return found
-
-
-def example_rows(most: int, resolved: ResolvedSpec) -> int:
-    """Return the number of rows: whole units only, where residuals are correlated."""
-    if resolved.residual is None:
-        return most
-    size = rows_per_unit(resolved)
-    return int(np.floor(most / size)) * size

@@ -4,6 +4,7 @@ Five pieces for the structures, and what the record of a family says; a text is 
 """
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from bayesml.errors import SpecError, did_you_mean, quoted
@@ -63,12 +64,12 @@ _TRIALS = """\
 trials = "trials"
 """
 
-_TERMS = """\
+TERMS = """\
 # What varies over the units: 1 is the intercept, x the coefficient of x. Terms in one entry are
 # correlated with each other; ["1", "0 + x"] makes them independent.
 """
 
-_MORE = """\
+MORE = """\
 # Whether the terms of an entry are correlated at all.
 # correlated = false
 # How the effects are sampled: "auto" chooses from the table, else "centred" or "non-centred".
@@ -85,8 +86,8 @@ _STRUCTURES = {
 [[groupings]]
 name = "school"
 columns = ["school"]
-{_TERMS}terms = ["1 + x"]
-{_MORE}""",
+{TERMS}terms = ["1 + x"]
+{MORE}""",
     ),
     "three_level": (
         "Rows in two nested groupings: pupils in classrooms in schools.",
@@ -105,8 +106,8 @@ terms = ["1"]
 [[groupings]]
 name = "school"
 columns = ["school"]
-{_TERMS}terms = ["1 + x"]
-{_MORE}""",
+{TERMS}terms = ["1 + x"]
+{MORE}""",
     ),
     "cross_classified": (
         "Rows in two groupings that cross: pupils by primary and by secondary school.",
@@ -117,8 +118,8 @@ columns = ["school"]
 [[groupings]]
 name = "primary"
 columns = ["primary"]
-{_TERMS}terms = ["1 + x"]
-{_MORE}
+{TERMS}terms = ["1 + x"]
+{MORE}
 # The second grouping; add more entries for more groupings.
 [[groupings]]
 name = "secondary"
@@ -142,8 +143,8 @@ weights = ["weight1", "weight2", "weight3"]
 # absent = 0
 # Divide the weights of each row by their sum.
 # normalise = true
-{_TERMS}terms = ["1 + x"]
-{_MORE}""",
+{TERMS}terms = ["1 + x"]
+{MORE}""",
     ),
     "longitudinal": (
         "Occasions in units that are measured repeatedly: persons over time.",
@@ -154,9 +155,9 @@ weights = ["weight1", "weight2", "weight3"]
 [[groupings]]
 name = "person"
 columns = ["person"]
-{_TERMS.replace("x the coefficient of x", "time the slope over time").replace("0 + x", "0 + time")}\
+{TERMS.replace("x the coefficient of x", "time the slope over time").replace("0 + x", "0 + time")}\
 terms = ["1 + time"]
-{_MORE}""",
+{MORE}""",
     ),
 }
 
@@ -183,13 +184,6 @@ _RESIDUAL = """\
 # time = "time"
 """
 
-_TOGETHER = """\
-# Two or more columns in mvbind(). Each outcome has its own coefficients and effects of the units,
-# which are correlated with those of the others; an outcome that is missing in a row is absent.
-# Whether the residuals of a row's outcomes are correlated, too.
-# residual_correlation = false
-"""
-
 
 def templates_folder() -> Path:
     """Return the folder with the model files and scripts, in a checkout or as installed.
@@ -207,6 +201,17 @@ def templates_folder() -> Path:
 def starter_structures() -> tuple[str, ...]:
     """Return the structures that have a starting point."""
     return tuple(_STRUCTURES)
+
+
+def starter_groupings(structure: str) -> str:
+    """Return the groupings of a starting point as commented TOML text.
+
+    Examples
+    --------
+    >>> starter_groupings("two_level").splitlines()[1:4]
+    ['[[groupings]]', 'name = "school"', 'columns = ["school"]']
+    """
+    return _STRUCTURES[structure][3]
 
 
 def starter_toml(structure: str, family: str = "gaussian") -> str:
@@ -244,19 +249,8 @@ def starter_toml(structure: str, family: str = "gaussian") -> str:
                 f"Allowed: {', '.join(allowed)}."
             )
     title, formula, time, groupings = _STRUCTURES[structure]
-    head = _HEAD.format(
-        title=title,
-        structure=structure,
-        formula=formula.replace("response", "surv(response, status)")
-        if FAMILIES[family].durations
-        else formula,
-        time=f"{time}\n" if time else "",
-        family=_family_lines(FAMILIES[family]),
-    )
-    if FAMILIES[family].response == "nominal":
-        # Which of its linear predictors an offset would shift is not said.
-        head = head[: head.index("\n# A known part")] + "\n"
-    text = "\n".join([head, groupings, _TAIL.format(priors=_prior_lines(structure, family))])
+    head = starter_head(title, structure, formula, time, FAMILIES[family], list(FAMILIES))
+    text = "\n".join([head, groupings, starter_tail(FAMILIES[family], _prior_lines(structure))])
     repeated = structure == "longitudinal" and FAMILIES[family].correlated_residuals
     return f"{text}\n{_RESIDUAL}" if repeated else text
 
@@ -275,47 +269,6 @@ def autoregressive_toml() -> str:
     return text.replace("\n".join(entry), "\n".join(line.removeprefix("# ") for line in entry))
 
 
-_FAMILIES_BY_OUTCOME = """\
-# Outcomes of different families, in place of the line of the family above: effects are correlated
-# across all of them, residuals are independent. A table [link] says links in the same way.
-# [family]
-# written = "gaussian"
-# course = "poisson"
-"""
-
-
-def multivariate_toml() -> str:
-    """Return a model of two Gaussian outcomes with correlated effects and residuals, as TOML text.
-
-    Examples
-    --------
-    >>> spec_from_toml(multivariate_toml()).text
-    'mvbind(written, course) ~ x + (x | school)'
-    """
-    whole = [
-        name
-        for name, item in FAMILIES.items()
-        if item.intercept and not item.needs_trials and item.response != "nominal"
-    ]
-    words = (
-        f"Other families: {', '.join(whole[1:])}; a different one for each outcome is said at the "
-        "end of this file."
-    )
-    others = "".join(f"# {line}\n" for line in textwrap.wrap(words, 98, break_on_hyphens=False))
-    family = FAMILIES[whole[0]]
-    head = _HEAD.format(
-        title="Several outcomes of the same rows: the written and the course mark of pupils.",
-        structure="multivariate",
-        formula="mvbind(written, course) ~ x",
-        time=_TOGETHER,
-        family=f'# Likelihood: {family.description}.\nfamily = "{family.name}"\n{others}',
-    )
-    # A term of the fixed and of the varying part belongs to one outcome.
-    priors = _prior_lines("two_level", family.name).replace("[x]", "[written:x]")
-    tail = _TAIL.format(priors=f'{priors}\n# corr_residual = "LKJ(2)"')
-    return "\n".join([head, _STRUCTURES["two_level"][3], tail, _FAMILIES_BY_OUTCOME])
-
-
 def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:
     """Return the model of a starting point.
 
@@ -332,7 +285,46 @@ def starter_spec(structure: str, family: str = "gaussian") -> ModelSpec:
     return spec_from_toml(starter_toml(structure, family), f"the starting point {structure}")
 
 
-def _family_lines(family: Family) -> str:
+def starter_head(
+    title: str,
+    structure: str,
+    formula: str,
+    after: str,
+    family: Family,
+    allowed: Sequence[str],
+    surv: bool = True,
+    trials: bool = False,
+) -> str:
+    """Return the first part of a model file: the outcome, the predictors and the family.
+
+    Parameters
+    ----------
+    title, structure, formula : str
+    after : str
+        Entries and comments that follow the formula.
+    family : Family
+    allowed : sequence of str
+        The families that the structure may have, the first of which names the others.
+    surv : bool
+        Whether durations may be censored.
+    trials : bool
+        Whether successes are out of several trials, whatever the family.
+    """
+    censored = surv and family.durations is not None
+    head = _HEAD.format(
+        title=title,
+        structure=structure,
+        formula=formula.replace("response", "surv(response, status)") if censored else formula,
+        time=f"{after}\n" if after else "",
+        family=_family_lines(family, allowed, censored, trials),
+    )
+    if family.response == "nominal":
+        # Which of its linear predictors an offset would shift is not said.
+        head = head[: head.index("\n# A known part")]
+    return head
+
+
+def _family_lines(family: Family, allowed: Sequence[str], censored: bool, trials: bool) -> str:
     links = list(family.links)
     words = " or ".join([", ".join(links[:-1]), links[-1]] if links[1:] else links)
     lines = f"""\
@@ -341,21 +333,36 @@ family = "{family.name}"
 # The link: {words}.
 link = "{links[0]}"
 """
-    options = _DURATIONS if family.durations else _OPTIONS.get(family.response, "")
-    if family.needs_trials:
+    options = _DURATIONS if censored else _OPTIONS.get(family.response, "")
+    if family.needs_trials or (trials and family.response == "binary"):
         options = _TRIALS
-    if family.name == next(iter(FAMILIES)):
-        others = ", ".join(list(FAMILIES)[1:])
+    if family.name == allowed[0] and allowed[1:]:
         words = (
-            f"Other families: {others}; `bayesml new STRUCTURE --family NAME` shows what each may "
-            "have."
+            f"Other families: {', '.join(allowed[1:])}; `bayesml new STRUCTURE --family NAME` "
+            "shows what each may have."
         )
         lines_of = textwrap.wrap(words, 98, break_on_hyphens=False)
         options = "".join(f"# {line}\n" for line in lines_of)
     return lines + options
 
 
-def _prior_lines(structure: str, family: str) -> str:
+def starter_tail(family: Family, priors: Sequence[str]) -> str:
+    """Return the last part of a model file: the priors that may be changed, and the baseline."""
+    lines = ['Intercept = "Normal(0, 5)"'] if family.intercept else []
+    lines += ['beta = "Normal(0, 1)"', *priors]
+    if family.response == "nominal":
+        # A coefficient or varying term belongs to one category.
+        lines = [line.replace("[", "[pill:") for line in lines]
+    lines += [
+        f'{item.name} = "{item.default.format(s="1")}"'
+        for item in family.parameters
+        # One with a formula has priors of its coefficients instead.
+        if not any(line.startswith(f"Intercept_{item.name} ") for line in priors)
+    ]
+    return _TAIL.format(priors="\n".join(f"# {line}" for line in lines))
+
+
+def _prior_lines(structure: str) -> list[str]:
     varying = {
         "two_level": ("school", "x"),
         "three_level": ("school", "x"),
@@ -364,18 +371,9 @@ def _prior_lines(structure: str, family: str) -> str:
         "longitudinal": ("person", "time"),
     }
     name, term = varying[structure]
-    lines = ['Intercept = "Normal(0, 5)"'] if FAMILIES[family].intercept else []
-    lines += [
-        'beta = "Normal(0, 1)"',
+    return [
         '"beta[x]" = "Normal(0, 0.5)"',
         f'sd_{name} = "pc(1, 0.05)"',
         f'"sd_{name}[{term}]" = "HalfNormal(0.5)"',
         f'corr_{name} = "LKJ(2)"',
     ]
-    if FAMILIES[family].response == "nominal":
-        # A coefficient or varying term belongs to one category.
-        lines = [line.replace("[", "[pill:") for line in lines]
-    lines += [
-        f'{item.name} = "{item.default.format(s="1")}"' for item in FAMILIES[family].parameters
-    ]
-    return "\n".join(f"# {line}" for line in lines)

@@ -70,7 +70,7 @@ def _first_words(text: str) -> str:
 
 def run_new(arguments: Namespace) -> int:
     """Print a model file with comments."""
-    from bayesml.codegen.further_starters import any_starter_toml
+    from bayesml.codegen.starter_choice import any_starter_toml
 
     write_text(any_starter_toml(arguments.structure, arguments.family), None)
     return 0

@@ -20,7 +20,7 @@ from bayesml.specs.distributions import Prior, parse_prior
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.naming import assign_identifiers, outcome_identifiers
 from bayesml.specs.outcome_terms import MEMBER, OUTCOME
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec, place_of_label
 
 if TYPE_CHECKING:
     from bayesml.design.designs import Design
@@ -186,8 +186,7 @@ def term_scales(
     found = []
     rows_of = rows_by_outcome(outcomes)
     for label, column in zip(labels, terms.T, strict=True):
-        begins = [n for n, name in enumerate(outcomes.labels) if label.startswith(f"{name}:")]
-        place = max(begins, key=lambda number: len(outcomes.labels[number]))
+        place = place_of_label(label, outcomes.labels)
         rows, name = rows_of[place], label.removeprefix(f"{outcomes.labels[place]}:")
         spread = 1.0 if name == "Intercept" else float(np.std(column[rows], ddof=1))
         found.append(scales[place][0] / (spread if spread > 0 else 1.0))

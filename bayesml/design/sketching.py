@@ -119,7 +119,9 @@ def artificial_table(spec: ModelSpec) -> pd.DataFrame:
     for grouping in spec.every_grouping:
         table |= _group_columns(grouping, rng)
     if spec.residual is not None:
-        table |= _residual_columns(spec.residual, rng)
+        table |= _residual_columns(spec.residual, _rows_per_unit(spec), rng)
+    if spec.member is not None and spec.member not in table:
+        table[spec.member] = 1 + rng.permutation(_ROWS) % 2
     if spec.families:
         for number, name in enumerate(spec.outcomes):
             table |= _outcome_columns(one_outcome(spec, number, name), rng)
@@ -164,12 +166,19 @@ def _group_columns(grouping: Grouping, rng: np.random.Generator) -> dict[str, ob
     return columns
 
 
-def _residual_columns(residual: Residual, rng: np.random.Generator) -> dict[str, object]:
+def _rows_per_unit(spec: ModelSpec) -> int:
+    """Return the number of rows whose residuals are correlated: two of a pair."""
+    return 2 if spec.structure in ("dyadic", "social_relations") else _OCCASIONS
+
+
+def _residual_columns(
+    residual: Residual, occasions: int, rng: np.random.Generator
+) -> dict[str, object]:
     """Return units of as many rows as there are occasions."""
     order = rng.permutation(_ROWS)
-    columns: dict[str, object] = dict.fromkeys(residual.unit, 1 + order // _OCCASIONS)
+    columns: dict[str, object] = dict.fromkeys(residual.unit, 1 + order // occasions)
     if residual.time is not None:
-        columns[residual.time] = 1 + order % _OCCASIONS
+        columns[residual.time] = 1 + order % occasions
     return columns
 
 

@@ -15,7 +15,7 @@ from bayesml.posterior.level1_variances import parameter_draws_of
 from bayesml.posterior.predictor_terms import require_one_predictor
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.records.fits import Fit
-from bayesml.records.social_builders import DYAD, PERSON
+from bayesml.specs.small_groups import DYAD, PERSON
 
 if TYPE_CHECKING:
     import xarray as xr

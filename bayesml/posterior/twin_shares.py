@@ -9,7 +9,7 @@ from bayesml.errors import FitError, quoted
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import variance_shares
 from bayesml.records.fits import Fit
-from bayesml.records.twin_builders import TWIN_PARTS
+from bayesml.specs.small_groups import TWIN_PARTS
 
 if TYPE_CHECKING:
     import xarray as xr

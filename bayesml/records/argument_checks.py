@@ -141,3 +141,18 @@ def one_family(family: Any, structure: str) -> Family:
     if family is not None and not isinstance(family, str):
         raise SpecError(f"{structure} has one outcome. Give one family: family='gaussian'.")
     return family_named(family or "gaussian")
+
+
+def tells_rows_apart(record: Family, trials: Any, formula: str) -> bool:
+    """Whether effects of single rows are told from how the likelihood scatters them.
+
+    Parameters
+    ----------
+    record : Family
+    trials : str, int or None
+        As the builder got it.
+    formula : str
+        Whose outcome ``cbind(...)`` says the trials, too.
+    """
+    several = trials not in (None, 1) or formula.lstrip().startswith("cbind(")
+    return record.takes_row_effects and (record.response == "count" or several)

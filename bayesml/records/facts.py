@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayesml.specs.category_effects import CATEGORY_SPECIFIC
-from bayesml.specs.resolved import labels_by_kind
+from bayesml.specs.resolved import labels_by_kind, place_of_label
 
 
 @dataclass(frozen=True)
@@ -252,12 +252,8 @@ def _tuples(value: Any) -> Any:
 
 def outcome_places(facts: ModelFacts, labels: Sequence[str], number: int) -> np.ndarray:
     """Return the positions of the labels that belong to an outcome: they begin with its name."""
-
-    def owner(label: str) -> int:
-        begins = [i for i, name in enumerate(facts.outcomes) if label.startswith(f"{name}:")]
-        return max(begins, key=lambda i: len(facts.outcomes[i]))
-
-    return np.array([i for i, label in enumerate(labels) if owner(label) == number], dtype=int)
+    owners = [place_of_label(label, facts.outcomes) for label in labels]
+    return np.flatnonzero(np.array(owners, dtype=int) == number)
 
 
 def outcome_terms(facts: ModelFacts, grouping: GroupingFacts, number: int) -> np.ndarray:

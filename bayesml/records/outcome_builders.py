@@ -7,7 +7,12 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.errors import SpecError, TableError, listed, quoted
-from bayesml.records.argument_checks import one_family, require_name, require_names
+from bayesml.records.argument_checks import (
+    one_family,
+    require_name,
+    require_names,
+    tells_rows_apart,
+)
 from bayesml.records.builder_options import (
     Options,
     build_model,
@@ -17,6 +22,7 @@ from bayesml.records.builder_options import (
     varying_terms,
 )
 from bayesml.records.modelling import Model
+from bayesml.specs.family_records import Family
 from bayesml.specs.formulas import summand_texts
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.parsing import name_text
@@ -139,6 +145,9 @@ def dyadic(
     coefficients and a residual SD of its own. Without it they are exchangeable (twins): one set of
     coefficients, one SD.
 
+    Counts and successes out of several trials have no residuals. Their members have effects, which
+    are correlated within the pair in the same way, on the scale of the link; this takes `member`.
+
     Parameters
     ----------
     table : DataFrame
@@ -157,13 +166,13 @@ def dyadic(
     group : str, sequence of str, or None
         Columns of groupings that contain the pairs.
     **options
-        See `Options`. The family is Gaussian.
+        See `Options`. The family is gaussian, poisson, or binomial with several trials.
 
     Returns
     -------
     Model
         The posterior holds `corr_residual`, and with `member` `beta` by member and coef and `sigma`
-        by member.
+        by member; of counts `sd_<dyad>` and `corr_<dyad>` of the members' effects.
 
     Raises
     ------
@@ -192,16 +201,12 @@ def dyadic(
     if member is not None:
         require_columns(frame, [require_name(member, "member")], "member")
     record = one_family(options.get("family"), "dyadic")
-    if not record.correlated_residuals:
-        raise SpecError(
-            f"dyadic correlates residuals, which the family {quoted(record.name)} does not have. "
-            f"Use two_level(table, formula, group={dyad!r}, family={record.name!r}): its varying "
-            "intercept makes the members of a pair alike."
-        )
     if options.get("residual") is not None:
         raise SpecError(
             "dyadic says itself how the members' residuals are correlated. Leave residual out."
         )
+    if not record.correlated_residuals:
+        _check_member_effects(record, options, formula, dyad, member)
     _check_dyads(frame, dyad, member)
     parts = parts_without_bars(formula)
     doubled = [actor_partner] if isinstance(actor_partner, str) else list(actor_partner)
@@ -216,14 +221,37 @@ def dyadic(
     ]
     offsets = [f"offset({text})" for text in parts.offsets]
     whole = f"{parts.response} ~ {' + '.join([parts.fixed, *added, *offsets])}"
-    residual = (
-        Residual("compound_symmetric", (dyad,))
-        if member is None
-        else Residual("unstructured", (dyad,), member)
-    )
-    options["residual"] = residual.text
     groupings = [Grouping(name, columns=(name,)) for name in _groups(group, frame)]
+    if not record.correlated_residuals:
+        # Of two members, so that the effects of a pair are as free as its residuals would be.
+        groupings.insert(0, Grouping(dyad, columns=(dyad,)))
+    elif member is None:
+        options["residual"] = Residual("compound_symmetric", (dyad,)).text
+    else:
+        options["residual"] = Residual("unstructured", (dyad,), member).text
     return build_model("dyadic", frame, whole, groupings, options, member=member)
+
+
+def _check_member_effects(
+    record: Family, options: Options, formula: str, dyad: str, member: str | None
+) -> None:
+    """Raise where members without residuals cannot have an effect of their own each."""
+    instead = (
+        f"Use two_level(table, formula, group={dyad!r}, family={record.name!r}): its varying "
+        "intercept makes the members of a pair alike."
+    )
+    if not tells_rows_apart(record, options.get("trials"), formula):
+        raise SpecError(
+            f"dyadic correlates residuals, which the family {quoted(record.name)} does not have, "
+            "and effects of single persons are not told from how its outcomes scatter, as they are "
+            f"for counts and for several trials. {instead}"
+        )
+    if member is None:
+        raise SpecError(
+            f"With the family {quoted(record.name)} dyadic correlates effects of the two members, "
+            f"and member does not say which is which. Give member='role', or {instead[0].lower()}"
+            f"{instead[1:]}"
+        )
 
 
 def with_partners(table: Any, columns: Sequence[str] | str, *, dyad: str) -> pd.DataFrame:

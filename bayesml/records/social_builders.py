@@ -6,17 +6,20 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.errors import SpecError, TableError, listed, quoted
-from bayesml.records.argument_checks import one_family, require_name
+from bayesml.records.argument_checks import one_family, require_name, tells_rows_apart
 from bayesml.records.builder_options import Options, build_model
 from bayesml.records.modelling import Model
 from bayesml.specs.groupings import Grouping
-from bayesml.specs.member_terms import role_terms
 from bayesml.specs.residual_structures import Residual
+from bayesml.specs.small_groups import (
+    ACTOR,
+    ADDED,
+    DYAD,
+    PARTNER,
+    dyad_grouping,
+    person_grouping,
+)
 from bayesml.tables.checks import require_columns, require_table
-
-# The grouping of the persons, and the columns that `with_dyads` adds.
-PERSON = "person"
-ADDED = ACTOR, PARTNER, DYAD, DIRECTION = "actor", "partner", "dyad", "direction"
 
 
 def social_relations(
@@ -94,14 +97,7 @@ def social_relations(
     frame = with_dyads(table, actor=actor, partner=partner)
     directions = _directions(frame, (actor, partner), group, occasion)
     notes = _check_design(directions, group)
-    groupings = [
-        Grouping(
-            PERSON,
-            members=(ACTOR, PARTNER),
-            weights="whole",
-            terms=(role_terms((ACTOR, PARTNER)),),
-        )
-    ]
+    groupings = [person_grouping()]
     if options.get("residual") is not None:
         raise SpecError(
             "social_relations says itself how the residuals of a dyad are correlated. Leave "
@@ -112,9 +108,7 @@ def social_relations(
         options["residual"] = Residual("compound_symmetric", (DYAD,)).text
     else:
         _check_relationships(options, formula, occasion)
-        # A sum and a difference that are independent: the two directions have the same variance,
-        # and any correlation.
-        groupings.append(Grouping(DYAD, columns=(DYAD,), terms=("1", f"0 + {DIRECTION}")))
+        groupings.append(dyad_grouping())
     if group is not None:
         groupings.append(Grouping(group, columns=(group,)))
     return build_model("social_relations", frame, formula, groupings, options, notes)
@@ -307,10 +301,7 @@ def _check_relationships(options: Options, formula: str, occasion: str | None) -
     if occasion is not None:
         return
     record = one_family(options.get("family"), "social_relations")
-    trials = options.get("trials")
-    several = trials not in (None, 1) or formula.lstrip().startswith("cbind(")
-    counted = record.response == "count" or (record.response == "binary" and several)
-    if counted and not record.parameters:
+    if tells_rows_apart(record, options.get("trials"), formula):
         return
     raise SpecError(
         f"With one row for each direction the family {quoted(record.name)} does not tell "

@@ -10,12 +10,8 @@ from bayesml.errors import SpecError, TableError, listed, quoted
 from bayesml.records.argument_checks import require_name
 from bayesml.records.builder_options import Options, build_model
 from bayesml.records.modelling import Model
-from bayesml.specs.groupings import Grouping
+from bayesml.specs.small_groups import TWIN_MODELS, TWIN_PARTS, twin_grouping
 from bayesml.tables.checks import require_columns, require_table
-
-# The groupings of each letter, and how alike fraternal twins are in them; identical ones agree.
-TWIN_PARTS = {"A": ("additive", 0.5), "D": ("dominance", 0.25), "C": ("shared", 1.0)}
-TWIN_MODELS = ("ACE", "ADE", "AE", "CE")
 
 
 def twins(
@@ -101,19 +97,8 @@ def twins(
             "shared environment do is told apart by comparing identical with fraternal pairs: give "
             "both, or use two_level for how alike the twins of a pair are."
         )
-    groupings = [_twin_grouping(letter) for letter in components.removesuffix("E")]
+    groupings = [twin_grouping(letter) for letter in components.removesuffix("E")]
     return build_model("twins", frame, formula, groupings, options)
-
-
-def _twin_grouping(letter: str) -> Grouping:
-    name, _ = TWIN_PARTS[letter]
-    if letter == "C":
-        return Grouping(name, columns=(name,))
-    return Grouping(
-        name,
-        members=(f"{name}_pair", f"{name}_own"),
-        weights=(f"{name}_pair_weight", f"{name}_own_weight"),
-    )
 
 
 def with_relatedness(

@@ -162,6 +162,14 @@ class Family:
         """Whether outcomes have probabilities; the others have densities."""
         return self.response in ("binary", "count", "ordered", "nominal")
 
+    @property
+    def takes_row_effects(self) -> bool:
+        """Whether an effect of each row adds scatter that the likelihood has no parameter for.
+
+        It is told from the likelihood for counts, and for successes out of several trials.
+        """
+        return self.response in ("count", "binary") and not self.parameters
+
     def link(self, name: str = "") -> Link:
         """Return the link of this name, or the default link.
 

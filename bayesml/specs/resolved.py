@@ -180,6 +180,18 @@ def part_label(predictor: str, label: str) -> str:
     return f"{predictor}:{label}" if predictor else label
 
 
+def place_of_label(label: str, outcomes: Sequence[str]) -> int:
+    """Return the number of the outcome that a term or coefficient belongs to.
+
+    Examples
+    --------
+    >>> place_of_label("a:b:Intercept", ["a", "a:b"])
+    1
+    """
+    begins = [number for number, name in enumerate(outcomes) if label.startswith(f"{name}:")]
+    return max(begins, key=lambda number: len(outcomes[number]))
+
+
 @dataclass(frozen=True)
 class ResolvedPart:
     """The linear predictor of a parameter of the likelihood, or category-specific effects.

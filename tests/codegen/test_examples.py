@@ -14,7 +14,9 @@ from bayesml.codegen.rendering import render
 from bayesml.design.sketching import resolve_without_table
 from bayesml.specs.groupings import Grouping
 from bayesml.specs.modelspec import ModelSpec
+from bayesml.specs.residual_structures import Residual
 from bayesml.specs.resolved import ResolvedSpec
+from bayesml.specs.small_groups import dyad_grouping, person_grouping, twin_grouping
 
 SCHOOL = Grouping("school", columns=("school",), terms=("1 + x", "0 + z"))
 FIRMS = Grouping("firm", members=("a", "b"), weights=("v", "w"), terms=("1 + x",))
@@ -57,6 +59,67 @@ SPECS = {
     ),
     "two categories": ModelSpec("y ~ x", family="ordinal", categories=('"', "b\n")),
     "odd names": ModelSpec('y ~ `a"b`', (ODD,)),
+    "outcomes": ModelSpec("mvbind(v, w) ~ x + z", (SCHOOL,), structure="multivariate"),
+    "independent outcomes": ModelSpec(
+        "mvbind(p, q, r) ~ x", (FIRMS, Grouping("area", columns=("area",)), SCHOOL),
+        residual_correlation=False, priors=(("sigma[q]", "HalfNormal(2)"),),
+    ),
+    "outcomes without a predictor": ModelSpec("mvbind(v, w) ~ 1", (SCHOOL,)),
+    "outcomes without intercepts": ModelSpec(
+        "mvbind(v, w) ~ 0 + x", (SCHOOL,), priors=(("beta[v:x]", "Normal(1, 2)"),)
+    ),
+    "outcomes that are counts": ModelSpec(
+        "mvbind(v, w) ~ x", (SCHOOL,), family="negative_binomial", exposure="days"
+    ),
+    "outcomes that are rates": ModelSpec("mvbind(v, w) ~ x", (SCHOOL,), family="beta"),
+    "outcomes with trials": ModelSpec(
+        "mvbind(v, w) ~ x", (SCHOOL,), family="binomial", trials="n", offset="o"
+    ),
+    "outcomes of many families": ModelSpec(
+        "mvbind(`a b`, t, n, c, r, g) ~ x", (SCHOOL,), trials="size", exposure="days",
+        families=(
+            ("a b", "gaussian"), ("t", "student"), ("n", "binomial"), ("c", "poisson"),
+            ("r", "beta"), ("g", "gamma"),
+        ),
+    ),
+    "0/1 and lognormal outcomes": ModelSpec(
+        "mvbind(v, w) ~ 1", (SCHOOL,), families=(("v", "binomial"), ("w", "lognormal")),
+        links=(("v", "probit"),),
+    ),
+    "the same trials everywhere": ModelSpec(
+        "mvbind(v, w) ~ x", (SCHOOL,), families=(("v", "binomial"), ("w", "gamma")), trials=9
+    ),
+    "couples": ModelSpec(
+        "y ~ x + actor_x + partner_x", (Grouping("site", columns=("site",)),), structure="dyadic",
+        residual=Residual("unstructured", ("couple",), "role"), member="role",
+    ),
+    "friends": ModelSpec(
+        "y ~ actor_x + partner_x", structure="dyadic",
+        residual=Residual("compound_symmetric", ("pair",)),
+    ),
+    "ACE": ModelSpec("y ~ x", (twin_grouping("A"), twin_grouping("C")), structure="twins"),
+    "ADE": ModelSpec(
+        "y ~ x", (twin_grouping("A"), twin_grouping("D")), structure="twins", family="ordinal"
+    ),
+    "round robin": ModelSpec(
+        "y ~ x", (person_grouping(), Grouping("team", columns=("team",))),
+        structure="social_relations", residual=Residual("compound_symmetric", ("dyad",)),
+    ),
+    "round robin of counts": ModelSpec(
+        "y ~ x", (person_grouping(), dyad_grouping()), structure="social_relations",
+        family="poisson",
+    ),
+    "members' own terms": ModelSpec(
+        "y ~ x",
+        (Grouping("firm", members=("a", "b"), terms=("1 + x + mmc(v, w)",), weights="equal"),),
+    ),
+    "a member's own term alone": ModelSpec(
+        "y ~ 1", (Grouping("firm", members=("a", "b"), terms=("1",), weights="equal"),
+                  Grouping("club", members=("c", "d"), terms=("0 + mmc(v, w)",), weights="equal")),
+    ),
+    "location and scale": ModelSpec(
+        "y ~ x", (SCHOOL,), distributional=(("sigma", "~ x + (1 | school)"),)
+    ),
 }  # fmt: skip
 
 

@@ -189,3 +189,36 @@ def test_pairs(table: pd.DataFrame, member: str | None) -> None:
             mean = (beta * _matrix(ordered, X)).sum(axis=1)
             expected += stats.multivariate_normal.logpdf(ordered["content"], mean, covariance)
         assert found == pytest.approx(float(expected), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("form", ["centred", "non-centred"])
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_pairs_of_counts(table: pd.DataFrame, family: str, form: str) -> None:
+    rng = np.random.default_rng(3)
+    options = {"trials": 9} if family == "binomial" else {}
+    frame = table.assign(content=rng.binomial(9, 0.4, len(table)))
+    frame["school"] = frame["couple"] % 3
+    model = bml.dyadic(
+        frame, "content ~ x + sex", dyad="couple", member="role", group="school",
+        family=family, parametrisation=form, **options,
+    )  # fmt: skip
+    density = Density(model)
+    roles = sorted(frame["role"].unique())
+    found, values = density.at(density.point(rng))
+    expected = 0.0
+    for name in ("couple", "school"):
+        own = {f"{key}_school": values[f"{key}_{name}"] for key in ("sd", "corr", "u")}
+        expected += _effects(own, [1.0, 1.0], form == "centred")
+    for place, role in enumerate(roles):
+        rows = frame[frame["role"] == role]
+        share = rows["content"].mean() / 9
+        location = np.log(share / (1 - share) if family == "binomial" else 9 * share)
+        expected += _coefficients(rows, "content", values["beta"][place], 1.0, float(location))
+    for place, row in zip(frame["role"].map(roles.index), frame.itertuples(), strict=True):
+        eta = values["beta"][place] @ np.array([column(row) for column in X.values()])
+        eta += values["u_couple"][row.couple][place] + values["u_school"][row.school][place]
+        if family == "poisson":
+            expected += stats.poisson.logpmf(row.content, np.exp(eta))
+        else:
+            expected += stats.binom.logpmf(row.content, 9, 1 / (1 + np.exp(-eta)))
+    assert found == pytest.approx(float(expected), rel=TOLERANCE)

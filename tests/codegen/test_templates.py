@@ -10,27 +10,47 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bayesml.codegen.further_starters import FURTHER
-from bayesml.codegen.starters import starter_spec, starter_structures, templates_folder
+from bayesml.codegen.starter_choice import (
+    VARIANTS,
+    any_starter_toml,
+    starter_families,
+    starter_names,
+)
+from bayesml.codegen.starters import starter_spec, templates_folder
 from bayesml.specs.families import FAMILIES
-from bayesml.specs.model_files import read_spec
+from bayesml.specs.model_files import read_spec, spec_from_toml
 from bayesml.specs.residual_structures import Residual
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "model_templates"
 RUNNER = Path(__file__).parent / "run_scripts.py"
-SCRIPTS = [f"{structure}_{family}" for structure in starter_structures() for family in FAMILIES]
-SCRIPTS.append("longitudinal_ar1_gaussian")
+SCRIPTS = [f"{name}_{family}" for name in starter_names() for family in starter_families(name)]
+SCRIPTS += [script for _, script in VARIANTS.values()]
 
 # Every structure and every family once; compiling one takes about a minute.
 SAMPLED = ["two_level_gaussian", "longitudinal_ordinal"]
 SAMPLED_SLOWLY = [
     "three_level_poisson", "cross_classified_binomial", "multiple_membership_gaussian",
 ]  # fmt: skip
+# Several outcomes, couples, twins and round robins: residuals that are correlated, and effects.
+SAMPLED_TOGETHER = ["multivariate_gaussian", "multivariate_mixed"]
+SAMPLED_IN_PAIRS = [
+    "dyadic_gaussian", "dyadic_exchangeable_gaussian", "dyadic_poisson", "twins_gaussian",
+    "social_relations_gaussian",
+]  # fmt: skip
 # The coefficients that the examples simulate with, without intercept.
 TRUTH = [0.5, -0.3]
+# Of several outcomes, or members, those of the first one first.
+TRUTHS: dict[str, list[float | None]] = {
+    "multivariate_gaussian": [None, 0.5, None, -0.3],
+    "multivariate_mixed": [None, 0.5, None, -0.3],
+    "dyadic_gaussian": [None, 0.5, -0.3, 0.1, None, -0.1, 0.5, -0.3],
+    "dyadic_poisson": [None, 0.5, -0.3, 0.1, None, -0.1, 0.5, -0.3],
+    "dyadic_exchangeable_gaussian": [None, 0.5, -0.3, 0.1],
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +82,8 @@ def run_scripts(task: str, names: list[str], folder: Path, flags: str) -> dict[s
 
 def test_the_files_are_what_the_generator_writes(writer: ModuleType) -> None:
     written = writer.template_files()
-    assert len(written) == 5 + 5 * len(FAMILIES) + 1 + 2 + len(FURTHER)
+    assert len(written) == len(starter_names()) + len(SCRIPTS) + 1
+    assert len(SCRIPTS) == 5 * len(FAMILIES) + 14 + 3 + 1 + len(FAMILIES) + 17 + 1 + 2
     assert written == writer.template_files()
     found = {path.name for path in FOLDER.iterdir() if path.suffix in {".toml", ".py", ".md"}}
     assert found == set(written)
@@ -76,9 +97,9 @@ def test_the_folder_is_found() -> None:
     assert templates_folder() == FOLDER
 
 
-@pytest.mark.parametrize("structure", starter_structures())
-def test_model_files_are_the_starting_points(structure: str) -> None:
-    assert read_spec(FOLDER / f"{structure}.toml") == starter_spec(structure)
+@pytest.mark.parametrize("name", starter_names())
+def test_model_files_are_the_starting_points(name: str) -> None:
+    assert read_spec(FOLDER / f"{name}.toml") == spec_from_toml(any_starter_toml(name))
 
 
 def test_the_autoregressive_model_file_says_so() -> None:
@@ -133,7 +154,14 @@ def test_a_script_that_imports_bayesml_is_caught(tmp_path: Path) -> None:
 @pytest.mark.sampling
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "names", [SAMPLED, pytest.param(SAMPLED_SLOWLY, marks=pytest.mark.slow)], ids=["two", "three"]
+    "names",
+    [
+        SAMPLED,
+        SAMPLED_TOGETHER,
+        pytest.param(SAMPLED_SLOWLY, marks=pytest.mark.slow),
+        pytest.param(SAMPLED_IN_PAIRS, marks=pytest.mark.slow),
+    ],
+    ids=["two", "outcomes", "three", "pairs"],
 )
 def test_scripts_sample_without_bayesml(names: list[str], tmp_path: Path) -> None:
     found = run_scripts("sample", names, tmp_path, "cxx=")
@@ -142,8 +170,9 @@ def test_scripts_sample_without_bayesml(names: list[str], tmp_path: Path) -> Non
         assert values["finite"], name
         # 2 x 100 draws: R-hat of a well-behaved chain stays below 1.2.
         assert values["rhat"] < 1.2, name
-        intercept = len(values["mean"]) - (2 if name.startswith("longitudinal") else 1)
-        truth = [*([None] if intercept else []), *TRUTH][: len(values["mean"])]
-        for true, mean, sd in zip(truth, values["mean"], values["sd"], strict=True):
+        means, sds = np.ravel(values["mean"]), np.ravel(values["sd"])
+        intercept = len(means) - (2 if name.startswith("longitudinal") else 1)
+        truth = [*([None] if intercept else []), *TRUTH][: len(means)]
+        for true, mean, sd in zip(TRUTHS.get(name, truth), means, sds, strict=True):
             # The data are fixed; 4 posterior SDs is far for a truth, near for a wrong model.
             assert true is None or abs(mean - true) < 4 * sd, name

@@ -367,7 +367,20 @@ ERRORS: list[tuple[Callable[[], bml.Model], str]] = [
     ),
     (
         lambda: bml.dyadic(couples(), "content ~ 1", dyad="couple", family="poisson"),
-        "correlates residuals, which the family 'poisson' does not have",
+        "the family 'poisson' dyadic correlates effects of the two members, .* Give member='role', "
+        r"or use two_level\(table, formula, group='couple', family='poisson'\)",
+    ),
+    (
+        lambda: bml.dyadic(
+            couples(), "content ~ 1", dyad="couple", member="role", family="negative_binomial"
+        ),
+        "residuals, which the family 'negative_binomial' does not have, .* Use two_level",
+    ),
+    (
+        lambda: bml.dyadic(
+            couples(), "content ~ 1", dyad="couple", member="role", family="binomial"
+        ),
+        "effects of single persons are not told from how its outcomes scatter",
     ),
     (
         lambda: bml.dyadic(couples(), "content ~ 1", dyad="couple", residual="iid"),

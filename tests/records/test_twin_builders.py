@@ -11,8 +11,9 @@ from scipy.stats import multivariate_normal, norm
 import bayesml as bml
 from bayesml.design.units import find_units
 from bayesml.errors import SpecError, TableError
-from bayesml.records.twin_builders import TWIN_PARTS, with_relatedness
+from bayesml.records.twin_builders import with_relatedness
 from bayesml.specs.model_files import spec_from_toml, spec_to_toml
+from bayesml.specs.small_groups import TWIN_PARTS
 from tests.codegen.scipy_log_joint import half_student_t
 from tests.codegen.test_log_density import TOLERANCE, Density
 

@@ -1,0 +1,175 @@
+"""response ~ x + (0 + mmc(1, 0) + mmc(0, 1) | mm(actor, partner, weights='whole', name='person')) +
+(1 | dyad) + (0 + direction | dyad) + (1 | team), continuation_ratio logit.
+
+Written without a table: predictors are taken as numbers, and every grouping is non-centred, which
+samples well where a unit has few rows. With a table, bayesml chooses per grouping.
+"""
+
+import sys
+
+import arviz as az
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+
+def continuation_ratio_logit(value, eta, cutpoints):
+    """Log probability of the categories: each cutpoint is where some stay and others go on."""
+    gap = cutpoints - eta[:, None]
+    stay, go_on = -pt.softplus(-gap), -pt.softplus(gap)
+    place, reached = pt.arange(cutpoints.shape[-1]), value[:, None]
+    passed = pt.switch(pt.lt(place, reached), go_on, 0.0)
+    return (passed + pt.switch(pt.eq(place, reached), stay, 0.0)).sum()
+
+
+def build(data, coords):
+    """Return the model; `data` holds arrays and prior scales, `coords` the labels."""
+    with pm.Model(coords=coords) as model:
+        d = {name: pm.Data(name, value) for name, value in data.items()}
+
+        # Cutpoints at the mean of the predictors
+        cutpoints = pm.StudentT(
+            "cutpoints_at_mean",
+            3,
+            mu=d["cutpoints_location"],
+            sigma=d["cutpoints_scale"],
+            dims="cutpoint",
+            initval=data["cutpoints_start"],
+        )
+
+        # Coefficients
+        slopes = pm.Normal("slopes", 0, d["slopes_scale"], dims="predictor")
+        pm.Deterministic("beta", slopes, dims="coef")
+        eta = d["x_centred"] @ slopes
+
+        # dyad: Intercept and direction vary, uncorrelated, non-centred
+        sd_dyad = pm.HalfStudentT("sd_dyad", 4, d["sd_dyad_scale"], dims="dyad_term")
+        z_dyad = pm.Normal("z_dyad", 0, 1, dims=("dyad", "dyad_term"))
+        u_dyad = pm.Deterministic("u_dyad", z_dyad * sd_dyad, dims=("dyad", "dyad_term"))
+        eta += (d["terms_dyad"] * u_dyad[d["unit_dyad"]]).sum(axis=-1)
+
+        # team: Intercept varies, non-centred
+        sd_team = pm.HalfStudentT("sd_team", 4, d["sd_team_scale"], dims="team_term")
+        z_team = pm.Normal("z_team", 0, 1, dims=("team", "team_term"))
+        u_team = pm.Deterministic("u_team", z_team * sd_team, dims=("team", "team_term"))
+        eta += u_team[d["unit_team"], 0]
+
+        # person: actor and partner vary, multiple membership, members have values of their own,
+        # correlated, non-centred
+        sd_person = pm.HalfStudentT("sd_person", 4, d["sd_person_scale"], dims="person_term")
+        chol_person = pm.LKJCorr("chol_person", n=2, eta=2)
+        z_person = pm.Normal("z_person", 0, 1, dims=("person", "person_term"))
+        u_person = pm.Deterministic(
+            "u_person",
+            z_person @ (sd_person[:, None] * chol_person).T,
+            dims=("person", "person_term"),
+        )
+        loaded_person = d["weight_person"][:, :, None] * u_person[d["unit_person"]]
+        eta += (d["terms_person"] * loaded_person).sum(axis=(1, 2))
+
+        # Response
+        pm.CustomDist(
+            "response",
+            eta,
+            cutpoints,
+            logp=continuation_ratio_logit,
+            signature="(n),(k)->(n)",
+            dtype="int64",
+            observed=d["y"],
+            dims="obs",
+        )
+
+        # Reported on the user's scale
+        pm.Deterministic("cutpoints", cutpoints + d["x_mean"] @ slopes, dims="cutpoint")
+        pm.Deterministic(
+            "corr_person", chol_person @ chol_person.T, dims=("person_term", "person_term_bis")
+        )
+
+    return model
+
+
+def example():
+    """Return simulated data and their labels, to try the model; replace them by your own."""
+    rng = np.random.default_rng(1)
+    obs = np.arange(600)
+    unit_dyad = obs // 4  # 150 units of 4 rows
+    direction = 1 - 2 * (obs // 2 % 2)
+    unit_team = obs // 40  # 15 units of 40 rows
+    # Everybody rates the other 4 of a group, twice: actor and partner of each row, the two
+    # directions of a dyad beside each other
+    one, other = np.triu_indices(5, 1)
+    pairs = np.column_stack([one, other, other, one]).reshape(-1, 2).repeat(2, axis=0)
+    unit_person = (5 * np.arange(15)[:, None, None] + pairs).reshape(-1, 2)
+    weight_person = np.ones((obs.size, 2))
+
+    # Predictors: x
+    x = rng.normal(size=(obs.size, 1))
+    terms_person = np.tile(np.eye(2), (obs.size, 1, 1))
+    terms_dyad = np.column_stack([np.ones(obs.size), direction])
+
+    # Outcomes from the model, with known parameters
+    eta = x @ [0.5]
+    u_dyad = rng.normal(scale=[0.5, 0.3], size=(150, 2))
+    eta += (terms_dyad * u_dyad[unit_dyad]).sum(axis=-1)
+    u_team = rng.normal(scale=[0.5], size=(15, 1))
+    eta += u_team[unit_team][:, 0]
+    sd_person = np.array([0.3, 0.3])
+    corr_person = 0.7 * np.eye(2) + 0.3
+    covariance_person = sd_person[:, None] * corr_person * sd_person
+    u_person = rng.multivariate_normal(np.zeros(2), covariance_person, size=75)
+    loaded_person = weight_person[:, :, None] * u_person[unit_person]
+    eta += (terms_person * loaded_person).sum(axis=(1, 2))
+    cutpoints = np.linspace(-1.5, 1.5, 3)
+    y = np.cumprod(
+        eta[:, None] + rng.logistic(size=(obs.size, cutpoints.shape[-1])) > cutpoints, axis=1
+    ).sum(axis=1)
+    share = np.array([(y <= category).mean() for category in range(3)])
+
+    data = {
+        "y": y,
+        "x_mean": x.mean(axis=0),
+        "x_centred": x - x.mean(axis=0),
+        "unit_person": unit_person,
+        "weight_person": weight_person,
+        "terms_person": terms_person,
+        "unit_dyad": unit_dyad,
+        "terms_dyad": terms_dyad,
+        "unit_team": unit_team,
+        "cutpoints_start": np.log(share / (1 - share)),
+        # Numbers of the priors, from the data where they are defaults
+        "slopes_scale": 2.5 / x.std(axis=0),
+        "sd_person_scale": np.array([1.0, 1.0]),
+        "sd_dyad_scale": np.array([1.0, 1.0 / terms_dyad[:, 1].std()]),
+        "sd_team_scale": np.array([1.0]),
+        "cutpoints_location": 0.0,
+        "cutpoints_scale": 2.5,
+    }
+    coords = {
+        "obs": obs,
+        "coef": ["x"],
+        "predictor": ["x"],
+        "cutpoint": ["very low|low", "low|high", "high|very high"],
+        "person": np.arange(75),
+        "person_term": ["actor", "partner"],
+        "person_term_bis": ["actor", "partner"],
+        "dyad": np.arange(150),
+        "dyad_term": ["Intercept", "direction"],
+        "team": np.arange(15),
+        "team_term": ["Intercept"],
+    }
+    return data, coords
+
+
+def load_arrays(path):
+    """Return data and coords from a file that `bayesml code ... --arrays FILE.npz` wrote."""
+    with np.load(path) as arrays:
+        data = {name: arrays[name] for name in arrays if not name.startswith("coords/")}
+        coords = {name[7:]: arrays[name] for name in arrays if name.startswith("coords/")}
+    return data, coords
+
+
+if __name__ == "__main__":
+    data, coords = load_arrays(sys.argv[1]) if len(sys.argv) > 1 else example()
+    with build(data, coords):
+        trace = pm.sample(draws=500, tune=500, chains=2, random_seed=1)
+    print(az.summary(trace, var_names=["beta", "sd_person", "sd_dyad", "sd_team", "cutpoints"]))
