@@ -12,6 +12,7 @@ from bayesml.design.member_terms import varying_values
 from bayesml.design.stored_designs import StoredDesign
 from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.posterior.category_predictors import linear_of_block
+from bayesml.posterior.effect_distributions import kinds_of_rows
 from bayesml.posterior.linear_predictors import (
     PredictorBlock,
     flat_parameters,
@@ -20,12 +21,15 @@ from bayesml.posterior.linear_predictors import (
 )
 from bayesml.posterior.prediction_rows import (
     PredictionRows,
+    columns_of_predictors,
     fit_design,
     frame_of_fit,
     new_rows,
     rows_of_fit,
+    terms_of_grouping,
 )
 from bayesml.posterior.threaded_blocks import worked_blocks
+from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.specs.parsing import parse
 from bayesml.specs.syntax import column_names
@@ -72,30 +76,42 @@ class EffectRows:
             )
         rows = rows_of_fit(self.fit, self.chosen)
         frame = frame.reset_index(drop=True)
-        terms = {
-            name: varying_values(matrices, frame)
-            for name, matrices in self.stored.varying.items()
-            if self.chosen[name] != "population"
-        }
-        return replace(
-            rows,
-            fixed=self.stored.fixed.replay(frame),
-            parts={name: matrix.replay(frame) for name, matrix in self.stored.parts.items()},
-            groupings=tuple(replace(part, terms=terms[part.facts.name]) for part in rows.groupings),
+        groupings = []
+        for part in rows.groupings:
+            values = varying_values(self.stored.varying[part.facts.name], frame)
+            kind = self._kinds(part.facts, frame, changes)
+            terms = terms_of_grouping(self.fit, self.stored, values, part.facts, kind)
+            groupings.append(replace(part, terms=terms))
+        fixed, parts = columns_of_predictors(
+            self.fit,
+            self.stored.fixed.replay(frame),
+            {name: matrix.replay(frame) for name, matrix in self.stored.parts.items()},
         )
+        return replace(rows, fixed=fixed, parts=parts, groupings=tuple(groupings))
+
+    def _kinds(
+        self, facts: GroupingFacts, frame: pd.DataFrame, changes: Mapping[str, Any]
+    ) -> np.ndarray | None:
+        """Return of which kind each row's unit is: what the fit holds, unless it is changed."""
+        if not facts.kinds:
+            return None
+        if facts.by in changes:
+            return kinds_of_rows(facts, frame)
+        data = self.fit.data["constant_data"].to_dataset()
+        return np.asarray(data[f"by_{facts.identifier}"].values)
 
     def values(self, changes: Mapping[str, Any]) -> Iterator[tuple[slice, np.ndarray]]:
         """Return blocks of the rows' means or linear predictors, draws last, one after another."""
         rows = self.having(changes)
         fit = self.fit
-        parameters = flat_parameters(fit)
+        parameters, nominal = flat_parameters(fit), bool(fit.facts.nominal)
 
         def work(block: PredictorBlock) -> tuple[slice, np.ndarray]:
             if self.kind == "linear":
-                return block.rows, linear_of_block(block, False)
+                return block.rows, linear_of_block(block, nominal)
             return block.rows, mean_of_block(fit, block, rows.trials, parameters)
 
-        parts = self.kind != "linear"
+        parts = self.kind != "linear" or nominal
         return worked_blocks(predictor_blocks(fit, rows, self.seed, parts=parts), work)
 
     @property
@@ -115,7 +131,7 @@ def effect_rows(
         `kind` is not one of `EFFECT_KINDS`, the model has several outcomes, each with effects of
         its own, or the fit was saved without its rows.
     """
-    if fit.facts.outcomes:
+    if fit.facts.outcomes and not fit.facts.nominal:
         raise FitError(
             f"An average effect is one of one outcome, and every {fit.facts.outcome_dim} of this "
             f"model has its own coefficients ({listed(fit.facts.outcomes)}). Use bml.summary(fit, "

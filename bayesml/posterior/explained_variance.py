@@ -62,7 +62,8 @@ def r2(
         Nakagawa & Schielzeth (2013), doi:10.1111/j.2041-210x.2012.00261.x; slopes: Johnson (2014),
         doi:10.1111/2041-210X.12225; counts: Nakagawa, Johnson & Schielzeth (2017),
         doi:10.1098/rsif.2017.0213. Several outcomes, or members of a unit, have both, each over
-        its own rows; the other methods are for one outcome.
+        its own rows, and so have the categories of a nominal outcome, each against the baseline on
+        the latent scale; the other methods are for one outcome.
     ``"rights_sterba"``
         Every part's share of the whole variance (`of` is ``total``) and of its level's variance
         (``level``): X beta ``within`` units of all groupings and ``between`` those of each;
@@ -107,7 +108,7 @@ def r2(
     -------
     DataFrame or DataArray
         One row per part: its labels (`part`; `grouping`, `level`, `of`; `term`;
-        `outcome` or `member` where there are several), `mean`, `median`,
+        `outcome`, `member` or `category` where there are several), `mean`, `median`,
         `sd`, `lower`, `upper`, and `note`, a short remark where an assumption fails or a scale is
         not the outcome's. Level 1 is called ``residual``. Attributes `prob`, `interval`, `method`
         and `notes`, the remarks in full. The DataArray has the dims chain, draw, part; where
@@ -132,9 +133,10 @@ def r2(
             f"Allowed: {', '.join(map(repr, _METHODS))}."
         )
     require_finite_variance(fit)
-    require_one_predictor(
-        fit.facts, "r2", "Use bml.vpc(fit, at=...), which gives shares at chosen covariates."
-    )
+    if not fit.facts.nominal:
+        require_one_predictor(
+            fit.facts, "r2", "Use bml.vpc(fit, at=...), which gives shares at chosen covariates."
+        )
     if not fit.facts.outcomes:
         if method in _INDEPENDENT:
             what = f"The R2 of method={quoted(method)}"

@@ -62,6 +62,8 @@ class FittedRows:
         X of every parameter that has a linear predictor of its own.
     outcome_number : int or None
         Which of several outcomes, or members of a unit, the rows are of; None: of all.
+    predictor : str
+        The category of a nominal outcome whose linear predictor `predictors` is of; else empty.
     """
 
     outcome: np.ndarray
@@ -71,6 +73,7 @@ class FittedRows:
     groupings: tuple[UnitRows, ...]
     parts: Mapping[str, np.ndarray]
     outcome_number: int | None = None
+    predictor: str = ""
 
 
 def fitted_rows(fit: Fit, wanted_by: str) -> FittedRows:
@@ -144,9 +147,37 @@ def rows_of_outcome(fit: Fit, rows: FittedRows, number: int) -> FittedRows:
     )
 
 
-def coefficient_draws(fit: Fit) -> np.ndarray:
+def rows_of_category(fit: Fit, rows: FittedRows, number: int) -> FittedRows:
+    """Return the rows as the linear predictor of one category of a nominal outcome sees them.
+
+    The columns of the other categories' terms are 0 there.
+
+    Parameters
+    ----------
+    fit : Fit
+    rows : FittedRows
+    number : int
+        Of the category, without the baseline, from 0.
+    """
+    category = fit.facts.outcomes[number]
+    groupings = []
+    for item in rows.groupings:
+        terms = np.zeros_like(item.terms)
+        own = item.facts.places(category)
+        terms[:, own] = item.terms[:, own]
+        groupings.append(replace(item, terms=terms))
+    return replace(
+        rows,
+        predictors=rows.parts[category],
+        groupings=tuple(groupings),
+        outcome_number=number,
+        predictor=category,
+    )
+
+
+def coefficient_draws(fit: Fit, predictor: str = "") -> np.ndarray:
     """Return the draws of the coefficients, shape (draws of all chains, coefficients)."""
-    return flat_coefficients(fit)
+    return flat_coefficients(fit, predictor)
 
 
 def effect_draws(fit: Fit, grouping: GroupingFacts) -> np.ndarray:

@@ -13,6 +13,7 @@ from bayesml.posterior.effect_rows import EffectRows, checked_variable, effect_r
 from bayesml.posterior.effect_tables import heading
 from bayesml.posterior.linear_predictors import flat_draws
 from bayesml.posterior.marginal_effects import slope_ends
+from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.summaries import interval_words
 from bayesml.quantities.row_summaries import summarise_rows
 from bayesml.records.fits import Fit
@@ -135,6 +136,8 @@ def interaction_rows(fit: Fit, variable: str, moderator: str, new_data: object) 
         A column is not a predictor or has category-specific effects, `variable` holds labels, or
         the two are one.
     """
+    instead = "Use bml.slopes(fit, ..., at=...)."
+    refuse_nominal(fit.facts, "A slope at values of a moderator", instead)
     chosen = {item.name: "population" for item in fit.facts.groupings}
     rows = effect_rows(fit, new_data, chosen, "linear", 0)
     if not checked_variable(rows, variable, "variable"):

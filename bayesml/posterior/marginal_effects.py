@@ -101,9 +101,9 @@ def contrast(
     groups : str or mapping of str to str, optional
         What happens to the units; see `predict`.
     kind : {"mean", "linear"}
-        Response scale or link scale. Means of ordered outcomes are the probabilities of the
-        categories, a row each; linear predictors with category-specific effects have one for each
-        cutpoint.
+        Response scale or link scale. Means of ordered and nominal outcomes are the probabilities
+        of the categories, a row each; linear predictors of nominal ones have a row for each
+        category against the baseline, those with category-specific effects for each cutpoint.
     measure : {"difference", "ratio"}
         Average at a value minus, or divided by, the average at the first.
     prob : float
@@ -117,9 +117,10 @@ def contrast(
     -------
     DataFrame or DataArray
         Columns: those of `at`, that of `by`, `contrast` (``"M - F"``, ``"M / F"``), for ordered
-        outcomes `category` (or `cutpoint`), then `mean`, `median`, `sd`, `lower`, `upper`, and
-        `probability`, the posterior probability of a contrast above 0 (of a ratio above 1).
-        Attributes: `variable`, `measure`, `groups`, `kind`, `scale`, `rows` (their number), `prob`,
+        and nominal outcomes `category` (or `cutpoint`), then `mean`, `median`, `sd`, `lower`,
+        `upper`, and `probability`, the posterior probability of a contrast above 0 (of a ratio
+        above 1). Attributes: `variable`, `measure`, `groups`, `kind`, `scale`, `rows` (their
+        number), `prob`,
         `interval`, and `seed` where units were drawn. The DataArray has the dims chain, draw, row,
         and these columns as coordinates of row.
 

@@ -55,7 +55,7 @@ def model_variances(fit: Fit, rows: FittedRows) -> ModelVariances:
     -------
     ModelVariances
     """
-    beta = coefficient_draws(fit)
+    beta = coefficient_draws(fit, rows.predictor)
     centred = rows.predictors - rows.predictors.mean(axis=0)
     several = tuple(item for item in rows.groupings if not _single(item))
     single = tuple(item for item in rows.groupings if _single(item))
@@ -129,7 +129,7 @@ def level1_of_rows(fit: Fit, rows: FittedRows) -> np.ndarray:
 
 def _mean_counts(fit: Fit, rows: FittedRows) -> np.ndarray:
     """Return the mean count over the rows and over the distribution of the effects."""
-    beta = coefficient_draws(fit)
+    beta = coefficient_draws(fit, rows.predictor)
     # One linear function of known numbers per row: X beta, and half of each variance.
     columns, numbers = [rows.predictors], [beta]
     for item in rows.groupings:

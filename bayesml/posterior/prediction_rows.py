@@ -11,7 +11,6 @@ from bayesml.design.columns import plain_frame
 from bayesml.design.columns_used import offset_columns
 from bayesml.design.nominal_outcomes import terms_by_category
 from bayesml.design.replaying import (
-    ReplayedTerms,
     check_complete,
     key_label,
     replay_terms,
@@ -246,28 +245,49 @@ def new_rows(fit: Fit, table: object, chosen: Mapping[str, str], *, trials: bool
             _rows_of_grouping(
                 facts,
                 strategy,
-                terms_by_kind(_by_category(fit, stored, terms, facts), kind, len(facts.kinds)),
+                terms_of_grouping(fit, stored, terms.varying[facts.name], facts, kind),
                 units,
                 positions,
             )
         )
-    fixed, parts = terms.fixed, terms.parts
-    if fit.facts.nominal:
-        fixed, parts = np.empty((len(frame), 0)), dict.fromkeys(fit.facts.outcomes, terms.fixed)
+    fixed, parts = columns_of_predictors(fit, terms.fixed, terms.parts)
     return PredictionRows(
         index, fixed, tuple(groupings), terms.offset, terms.trials, outcome, parts
     )
 
 
-def _by_category(
-    fit: Fit, stored: StoredDesign, terms: ReplayedTerms, facts: GroupingFacts
-) -> np.ndarray:
-    """Return Z of a grouping; of a nominal outcome with a column for each category and term."""
-    values = terms.varying[facts.name]
+def columns_of_predictors(
+    fit: Fit, fixed: np.ndarray, parts: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    """Return X of the main linear predictor and of the others: a nominal outcome's share one."""
     if not fit.facts.nominal:
-        return values
-    sizes = [len(matrix.labels) for matrix in stored.varying[facts.name]]
-    return terms_by_category(values, sizes, len(fit.facts.outcomes))
+        return fixed, parts
+    return np.empty((len(fixed), 0)), dict.fromkeys(fit.facts.outcomes, fixed)
+
+
+def terms_of_grouping(
+    fit: Fit,
+    stored: StoredDesign,
+    values: np.ndarray,
+    facts: GroupingFacts,
+    kind: np.ndarray | None,
+) -> np.ndarray:
+    """Return Z of a grouping with a column for each category and term, and for each kind of units.
+
+    Parameters
+    ----------
+    fit : Fit
+    stored : StoredDesign
+    values : array, shape (rows, terms)
+        Z with the columns of one category and kind.
+    facts : GroupingFacts
+    kind : array of int, shape (rows,), or None
+        Of each row's unit.
+    """
+    if fit.facts.nominal:
+        sizes = [len(matrix.labels) for matrix in stored.varying[facts.name]]
+        values = terms_by_category(values, sizes, len(fit.facts.outcomes))
+    return terms_by_kind(values, kind, len(facts.kinds))
 
 
 def needed_columns(fit: Fit, chosen: Mapping[str, str], *, trials: bool) -> dict[str, str]:

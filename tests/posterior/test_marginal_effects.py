@@ -331,3 +331,26 @@ def test_a_fit_without_rows_needs_new_ones(
     given = bml.slopes(bare, "x", new_data=table, groups="known")
     own = bml.slopes(linear, "x")
     np.testing.assert_allclose(given["mean"], own["mean"])
+
+
+def test_units_of_several_kinds_have_their_own_slopes(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(1)
+    unit = np.arange(12).repeat(8)
+    table = pd.DataFrame(
+        {
+            "y": rng.normal(size=96),
+            "x": rng.normal(size=96),
+            "g": unit,
+            "sector": np.where(unit % 2, "State", "Other"),
+        }
+    )
+    model = bml.two_level(table, "y ~ x + sector", group="g", slopes=["x"], by={"g": "sector"})
+    fit = fake_fit(model, draws=10)
+    found = bml.slopes(fit, "x", by="g", draws=True)
+    effects = fit.posterior["u_g"].sel(g_term="x")
+    expected = fit.posterior["beta"].sel(coef="x") + effects
+    np.testing.assert_allclose(found.values, expected.transpose("chain", "draw", "g"), rtol=1e-6)
+    # Known units keep their effects where another kind is asked for.
+    known = bml.contrast(fit, "sector", draws=True)
+    beta = fit.posterior["beta"].sel(coef="sector[State]")
+    np.testing.assert_allclose(known.values[..., 0], beta)

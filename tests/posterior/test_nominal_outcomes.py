@@ -322,7 +322,7 @@ def test_a_fit_that_was_saved_says_the_same(fit: Fit, tmp_path: Any) -> None:
 
 
 REFUSED: dict[str, Callable[[Fit], Any]] = {
-    "r2": bml.r2,
+    "A slope at values": lambda fit: bml.simple_slopes(fit, "x", "sex"),
     "The median odds ratio": bml.median_odds_ratio,
     "design_effect": bml.design_effect,
     "reliability": bml.reliability,
@@ -339,13 +339,69 @@ def test_what_has_no_meaning_is_refused(fit: Fit, what: str) -> None:
     with pytest.raises(FitError) as caught:
         REFUSED[what](fit)
     words = "takes one linear predictor for granted, and the categories of 'way' have no order"
-    assert f"{what} {words}" in str(caught.value)
+    assert what in str(caught.value)
+    assert words in str(caught.value)
     assert "against 'Bus'. Use " in str(caught.value)
 
 
-def test_average_effects_are_refused(fit: Fit) -> None:
-    with pytest.raises(FitError, match="every category of this model has its own coefficients"):
-        bml.slopes(fit, "x")
+def moved_shares(fit: Fit, effects: bool = True, **changes: Any) -> np.ndarray:
+    """Mean probabilities over the rows with columns changed, shape (categories, draws)."""
+    found = scores(fit, journeys().assign(**changes), effects)
+    return special.softmax(found, axis=1).mean(axis=0)
+
+
+@pytest.mark.parametrize("groups", ["known", "population"])
+def test_contrasts_are_of_the_probability_of_each_category(fit: Fit, groups: str) -> None:
+    found = bml.contrast(fit, "sex", groups=groups)
+    assert found["category"].tolist() == list(WAYS)
+    known = groups == "known"
+    wanted = moved_shares(fit, known, sex="M") - moved_shares(fit, known, sex="F")
+    np.testing.assert_allclose(found["mean"], wanted.mean(axis=1))
+    np.testing.assert_allclose(found["probability"], (wanted > 0).mean(axis=1))
+    assert found["mean"].sum() == pytest.approx(0, abs=1e-12)
+    linear = bml.contrast(fit, "sex", kind="linear")
+    assert linear["category"].tolist() == ["car", "Foot"]
+    beta = fit.posterior["beta"].sel(coef="sex[M]").mean(("chain", "draw"))
+    np.testing.assert_allclose(linear["mean"], beta)
+    # New rows say the same as the fit's own.
+    again = bml.contrast(fit, "sex", groups=groups, new_data=journeys())
+    np.testing.assert_allclose(again["mean"], found["mean"])
+
+
+def test_slopes_are_derivatives_of_each_probability(fit: Fit) -> None:
+    found = bml.slopes(fit, "x")
+    table, step = journeys(), 1e-4
+    up, down = (moved_shares(fit, x=table["x"] + change) for change in (step, -step))
+    wanted = ((up - down) / (2 * step)).mean(axis=1)
+    assert found["category"].tolist() == list(WAYS)
+    np.testing.assert_allclose(found["mean"], wanted, atol=1e-5)
+    by_town = bml.slopes(fit, "x", by="town", kind="linear")
+    own = by_town[(by_town["town"] == "t2") & (by_town["category"] == "Foot")]["mean"].item()
+    beta = fit.posterior["beta"].sel(category="Foot", coef="x")
+    u = fit.posterior["u_town"].sel(town="t2", town_term="Foot:x")
+    assert own == pytest.approx(float((beta + u).mean()), rel=1e-6)
+
+
+def test_r2_of_each_category_is_on_the_latent_scale(fit: Fit) -> None:
+    found = bml.r2(fit, draws=True)
+    assert found["category"].values.tolist() == ["car", "car", "Foot", "Foot"]
+    assert found["kind"].values.tolist() == ["marginal", "conditional"] * 2
+    table = journeys()
+    x = np.column_stack([np.ones(60), table["x"], table["sex"] == "M"])
+    z = x[:, :2]
+    sd = fit.posterior["sd_town"].values
+    corr = fit.posterior["corr_town"].values
+    for place, way in enumerate(WAYS[1:]):
+        beta = fit.posterior["beta"].sel(category=way).values
+        fixed = (beta @ x.T).var(axis=-1, ddof=1)
+        own = slice(2 * place, 2 * place + 2)
+        sigma = sd[..., own, None] * corr[..., own, own] * sd[..., None, own]
+        between = np.einsum("ri,cdij,rj->cd", z, sigma, z) / 60
+        whole = fixed + between + np.pi**2 / 3
+        np.testing.assert_allclose(found[..., 2 * place], fixed / whole)
+        np.testing.assert_allclose(found[..., 2 * place + 1], (fixed + between) / whole)
+    with pytest.raises(FitError, match=r"about one outcome.*each of 'car', 'Foot'\. Use bml\.r2"):
+        bml.r2(fit, "bayes")
 
 
 def test_a_number_is_not_taken_for_categories() -> None:
