@@ -48,6 +48,8 @@ class ResidualRows:
         Labels of the occasions, where each has its own SD.
     notes : tuple of str
         What the reader must know.
+    gap : float or None
+        The median gap of the table that these rows were taken from; None: their own.
     """
 
     residual: Residual
@@ -55,6 +57,7 @@ class ResidualRows:
     place: np.ndarray
     occasions: tuple[str | int, ...] = ()
     notes: tuple[str, ...] = ()
+    gap: float | None = None
 
     @property
     def order(self) -> np.ndarray:
@@ -74,6 +77,8 @@ class ResidualRows:
     @property
     def median_gap(self) -> float:
         """Median distance between neighbouring rows of a unit."""
+        if self.gap is not None:
+            return self.gap
         _, follows, gap = neighbours(self)
         return float(np.median(gap[follows]))
 

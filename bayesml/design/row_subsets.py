@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesml.design.designs import Design, VaryingPart
 from bayesml.design.parametrisation import Reliability
+from bayesml.design.residual_rows import ResidualRows
 from bayesml.specs.resolved import ResolvedSpec
 
 
@@ -55,6 +56,7 @@ def design_of_rows(
         offset=None if design.offset is None else design.offset[kept],
         rows=rows,
         reliabilities=tuple(reliability for _, reliability in pairs),
+        residual=None if design.residual is None else _residual_of_rows(design.residual, kept),
         outcomes=None
         if design.outcomes is None
         else replace(design.outcomes, number=design.outcomes.number[kept]),
@@ -64,6 +66,18 @@ def design_of_rows(
         for grouping, (part, _) in zip(resolved.groupings, pairs, strict=True)
     )
     return replace(resolved, groupings=groupings), smaller
+
+
+def _residual_of_rows(residual: ResidualRows, kept: np.ndarray) -> ResidualRows:
+    used, index = np.unique(residual.units.index[kept], return_inverse=True)
+    labels = tuple(residual.units.labels[number] for number in used)
+    return replace(
+        residual,
+        units=replace(residual.units, labels=labels, index=index.reshape(-1)),
+        place=residual.place[kept],
+        # The prior of the correlation holds at the distance of the whole table.
+        gap=residual.median_gap,
+    )
 
 
 def _part_of_rows(

@@ -1,6 +1,5 @@
 """K-fold cross-validation: the model is fitted again without each part of the data."""
 
-from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -8,21 +7,25 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from bayesml.design.row_subsets import design_of_rows
-from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.errors import FitError, quoted
 from bayesml.posterior.diagnosis import diagnose
 from bayesml.posterior.fitted_likelihoods import (
-    families_of_outcomes,
     likelihood_draws,
-    likelihood_rows,
 )
 from bayesml.posterior.held_out import group_log_likelihood
 from bayesml.posterior.held_out_rows import row_log_likelihoods
-from bayesml.posterior.leave_group_out import members_mark, rows_of_units
-from bayesml.posterior.likelihood_rows import GroupingSlots, LikelihoodRows, PartRows
+from bayesml.posterior.leave_group_out import members_mark
+from bayesml.posterior.likelihood_rows import LikelihoodRows
 from bayesml.posterior.predictive_scores import CrossValidation
-from bayesml.posterior.residual_fits import require_independent_residuals
 from bayesml.records.fits import Fit
 from bayesml.records.modelling import Model
+from bayesml.study.unseen_rows import (
+    LeftOutParts,
+    left_out_parts,
+    some_rows,
+    unfitted_rows,
+    unseen_rows,
+)
 
 
 def kfold(
@@ -45,11 +48,15 @@ def kfold(
     the numbers that the whole table gave. What a fold's fit does not know is integrated out: the
     effects of units that have no other row.
 
+    A row of the table is left out with all of its outcomes, and predicted jointly; where residuals
+    are correlated within units, the rows of such a unit are.
+
     Parameters
     ----------
     model : Model
     by : str or None
-        Name of the grouping whose units are left out whole; None leaves out rows.
+        Name of the grouping whose units are left out whole; None leaves out rows, or units of
+        correlated residuals.
     k : int
         Number of folds. The number of units with `by` leaves out one unit at a time.
     seed : int
@@ -60,14 +67,15 @@ def kfold(
     Returns
     -------
     CrossValidation
-        By row, or by unit as in `logo`: `pointwise` with `elpd`, `cpo`, `fold`. Folds whose draws
-        do not pass `diagnose` are named in `notes`.
+        By row, or by unit as in `logo` (so are rows with several outcomes): `pointwise` with
+        `elpd`, `cpo`, `fold`. Folds whose draws do not pass `diagnose` are named in `notes`.
 
     Raises
     ------
     FitError
-        `by` is not a grouping of the model or is a multiple membership, or `k` is not a whole
-        number between 2 and the number of rows or units.
+        `by` is not a grouping of the model or is a multiple membership, residuals correlate rows of
+        different units of it, or `k` is not a whole number between 2 and the number of rows or
+        units.
 
     Notes
     -----
@@ -80,9 +88,6 @@ def kfold(
     >>> model = bml.two_level(exam, "normexam ~ standLRT", group="school")
     >>> print(bml.kfold(model, by="school", k=5))  # doctest: +SKIP
     """
-    require_independent_residuals(
-        model.spec, "kfold", "Use bml.loo(fit), or bml.logo(fit, grouping) for whole units."
-    )
     uneven = [item.name for item in model.facts.groupings if item.kinds or item.student]
     if uneven:
         raise FitError(
@@ -90,8 +95,10 @@ def kfold(
             "kinds of units or Student-t effects. Use bml.loo(fit)."
         )
     rows = unfitted_rows(model)
-    members = _parts(model, rows, by)
-    _check_whole("k", k, 2, len(members), "rows" if by is None else f"units of {by}")
+    left_out = left_out_parts(model, rows, by)
+    members = left_out.members
+    what = "rows" if left_out.by == "row" else f"units of {left_out.by}"
+    _check_whole("k", k, 2, len(members), what)
     _check_whole("seed", seed, 0, None, "")
     fold_of_part = np.random.default_rng(seed).permutation(len(members)) % k
     fold_of_row = np.empty(len(rows.outcome), dtype=int)
@@ -117,26 +124,23 @@ def kfold(
             notes.append(f"Fold {fold + 1}: {found.verdict}")
         parts = np.flatnonzero(fold_of_part == fold)
         tables.append(
-            held_out_scores(rows, fit, [members[part] for part in parts], by is not None, seed)
+            held_out_scores(rows, fit, [members[part] for part in parts], left_out.joint, seed)
             .assign(fold=fold + 1)
             .set_axis(parts)
         )
     pointwise = pd.concat(tables).sort_index()
-    if by is None:
-        pointwise = pointwise.drop(columns=["rows", "method", "integration_error"])
-        pointwise.index = pd.Index(rows.positions, name="row")
-        mark = rows.mark
+    pointwise.index = pd.Index(left_out.labels, name=left_out.by)
+    mark = rows.mark
+    if left_out.joint:
+        mark = f"{mark} {members_mark(members)}"
     else:
-        position = [item.name for item in rows.groupings].index(by)
-        labels = model.design.varying[position].units.labels
-        pointwise.index = pd.Index(list(labels), name=by)
-        mark = f"{rows.mark} {members_mark(members)}"
+        pointwise = pointwise.drop(columns=["rows", "method", "integration_error"])
     return CrossValidation(
         kind="kfold",
-        by="row" if by is None else by,
+        by=left_out.by,
         formula=model.facts.formula,
         pointwise=pointwise,
-        by_unit=_by_unit(rows, model, pointwise, by),
+        by_unit=_by_unit(rows, model, pointwise, left_out),
         draws=number,
         mark=mark,
         continuous=rows.continuous,
@@ -226,7 +230,7 @@ def held_out_scores(
         One row per part: `rows`, `elpd`, `cpo`, `method`, `integration_error`.
     """
     draws = likelihood_draws(fit)
-    unseen = _unseen_rows(rows, fit)
+    unseen = unseen_rows(rows, fit)
     found: list[tuple[int, float, str, float]] = []
     if together:
         rng = np.random.default_rng(seed)
@@ -236,111 +240,12 @@ def held_out_scores(
             found.append((len(part), elpd, group.method, group.error))
     else:
         chosen = np.concatenate(members)
-        for _, values in row_log_likelihoods(_some_rows(unseen, chosen), draws):
+        for _, values in row_log_likelihoods(some_rows(unseen, chosen), draws):
             elpds = logsumexp(values, axis=1) - np.log(draws.number)
             found += [(1, float(elpd), "", 0.0) for elpd in elpds]
     table = pd.DataFrame(found, columns=["rows", "elpd", "method", "integration_error"])
     table.insert(2, "cpo", np.exp(table["elpd"]))
     return table
-
-
-def unfitted_rows(model: Model) -> LikelihoodRows:
-    """Return the rows of a model's table as log-likelihoods need them."""
-    design = model.design
-    groupings = []
-    for grouping, part in zip(model.resolved.groupings, design.varying, strict=True):
-        unit = np.asarray(part.units.index, dtype=np.int64).reshape(len(part.terms), -1)
-        weight = np.ones(unit.shape) if part.units.weights is None else part.units.weights
-        groupings.append(
-            GroupingSlots(
-                grouping.name,
-                grouping.identifier,
-                unit,
-                np.asarray(weight, dtype=float),
-                part.terms,
-                unit,
-                grouping.multiple,
-                grouping.predictors,
-            )
-        )
-    return LikelihoodRows(
-        family=model.spec.family,
-        link=model.spec.link,
-        outcome=np.asarray(design.response.values),
-        trials=design.response.trials,
-        offset=design.offset,
-        x=np.empty((len(design.fixed.values), 0)) if model.spec.nominal else design.fixed.values,
-        groupings=tuple(groupings),
-        positions=np.asarray(design.rows.positions, dtype=np.int64),
-        bounds=design.response.bounds,
-        parts={
-            part.parameter: PartRows(
-                part.link,
-                design.fixed.values if model.spec.nominal else design.parts[part.parameter].values,
-            )
-            for part in model.facts.parts
-        },
-        outcome_number=None if design.outcomes is None else design.outcomes.number,
-        families=families_of_outcomes(model.spec),
-    )
-
-
-def _unseen_rows(rows: LikelihoodRows, fit: Fit) -> LikelihoodRows:
-    """Return the rows with their units as the fit numbers them, -1 for those it does not hold."""
-    seen = likelihood_rows(fit)
-    # Both number rows by their position in the user's table.
-    place = np.searchsorted(rows.positions, seen.positions)
-    groupings = []
-    for whole, part in zip(rows.groupings, seen.groupings, strict=True):
-        numbers = np.full(whole.label.max() + 1, -1)
-        used = part.weight > 0
-        numbers[whole.label[place][used]] = part.unit[used]
-        groupings.append(replace(whole, unit=numbers[whole.label]))
-    return replace(rows, groupings=tuple(groupings), complete=False)
-
-
-def _some_rows(rows: LikelihoodRows, chosen: np.ndarray) -> LikelihoodRows:
-    groupings = tuple(
-        replace(
-            item,
-            unit=item.unit[chosen],
-            weight=item.weight[chosen],
-            terms=item.terms[chosen],
-            label=item.label[chosen],
-        )
-        for item in rows.groupings
-    )
-    return replace(
-        rows,
-        outcome=rows.outcome[chosen],
-        trials=None if rows.trials is None else rows.trials[chosen],
-        offset=None if rows.offset is None else rows.offset[chosen],
-        x=rows.x[chosen],
-        groupings=groupings,
-        positions=rows.positions[chosen],
-        bounds={name: value[chosen] for name, value in rows.bounds.items()},
-        parts={name: replace(part, x=part.x[chosen]) for name, part in rows.parts.items()},
-        outcome_number=None if rows.outcome_number is None else rows.outcome_number[chosen],
-    )
-
-
-def _parts(model: Model, rows: LikelihoodRows, by: str | None) -> list[np.ndarray]:
-    if by is None:
-        return [np.array([row]) for row in range(len(rows.outcome))]
-    names = [item.name for item in rows.groupings]
-    if by not in names:
-        hint = did_you_mean(str(by), names) if names else "The model has none."
-        raise FitError(
-            f"by is {quoted(str(by))}, which is not a grouping of this model. {hint} Leave by out "
-            "to divide the rows."
-        )
-    grouping = rows.groupings[names.index(by)]
-    if grouping.multiple:
-        raise FitError(
-            f"by is {quoted(by)}, a multiple membership: its rows belong to several units, so they "
-            "cannot be divided by unit. Use bml.logo(fit, ...), or leave by out to divide the rows."
-        )
-    return rows_of_units(grouping, len(model.design.varying[names.index(by)].units.labels))
 
 
 def _check_whole(name: str, value: int, least: int, most: int | None, what: str) -> None:
@@ -351,11 +256,11 @@ def _check_whole(name: str, value: int, least: int, most: int | None, what: str)
 
 
 def _by_unit(
-    rows: LikelihoodRows, model: Model, pointwise: pd.DataFrame, by: str | None
+    rows: LikelihoodRows, model: Model, pointwise: pd.DataFrame, left_out: LeftOutParts
 ) -> pd.DataFrame:
-    if by is not None:
+    if left_out.joint:
         table = pointwise[["rows", "elpd"]].rename_axis("unit").reset_index()
-        table.insert(0, "grouping", by)
+        table.insert(0, "grouping", left_out.by)
         return table
     elpd = pointwise["elpd"].to_numpy()
     tables = []

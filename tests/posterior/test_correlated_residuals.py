@@ -181,7 +181,6 @@ def test_what_takes_rows_as_independent_is_refused(
 
 OF_MODELS: dict[str, Callable[[bml.Model], object]] = {
     "pooling": bml.pooling,
-    "kfold": bml.kfold,
 }
 
 

@@ -196,7 +196,8 @@ def test_refusals(fake_fit: MakeFit) -> None:
 
 def without_group(model: bml.Model, position: int, unit: int) -> float:
     """Return the log density of a unit's rows by a fit that has not seen them."""
-    from bayesml.study.cross_validation import fit_without, held_out_scores, unfitted_rows
+    from bayesml.study.cross_validation import fit_without, held_out_scores
+    from bayesml.study.unseen_rows import unfitted_rows
 
     rows = np.flatnonzero(model.design.varying[position].units.index == unit)
     fit = fit_without(model, rows, draws=1000, tune=1000, chains=4, seed=unit, progress=False)

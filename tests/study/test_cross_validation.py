@@ -15,8 +15,8 @@ from bayesml.study.cross_validation import (
     fit_without,
     held_out_scores,
     model_without,
-    unfitted_rows,
 )
+from bayesml.study.unseen_rows import unfitted_rows
 from tests.posterior.gaussian_posterior import Effects, GaussianModel, dummies, simulated
 
 MakeFit = Callable[..., Fit]
