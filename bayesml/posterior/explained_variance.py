@@ -37,6 +37,8 @@ _METHODS: Mapping[str, Callable[[Fit, FittedRows], R2Draws]] = {
 }
 # Methods that say what rows of a unit have in common: effects alone.
 _INDEPENDENT = ("rights_sterba", "snijders_bosker")
+# Methods for which members of a row may have terms of their own, as in round robins.
+_ANY_TERMS = ("nakagawa", "bayes")
 
 
 @overload
@@ -92,7 +94,8 @@ def r2(
     Residuals that are correlated within units have one variance at level 1, that of a row, the mean
     over the rows where occasions have their own; what they have in common is not explained. Methods
     that split the variance of units' means (``"rights_sterba"``, ``"snijders_bosker"``) do not take
-    them.
+    them. Members' own terms, as those of actor and partner, are taken by ``"nakagawa"`` and
+    ``"bayes"``.
 
     Parameters
     ----------
@@ -147,7 +150,8 @@ def r2(
             f"coefficients for each of {listed(fit.facts.outcomes)}. Use bml.r2(fit)."
         )
     require_one_covariance(fit, "r2", "bml.variance_components(fit)")
-    require_shared_terms(fit.facts, "r2", "bml.variance_components(fit)")
+    if method not in _ANY_TERMS:
+        require_shared_terms(fit.facts, f"The R2 of method={quoted(method)}", "bml.r2(fit)")
     if any(item.link.name == "log" for item in fit.spec.outcome_families):
         require_normal_effects(fit, "r2 of this outcome", "bml.variance_components(fit)")
     found = compute(fit, fitted_rows(fit, "r2"))

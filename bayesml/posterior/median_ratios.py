@@ -14,11 +14,11 @@ from bayesml.posterior.effect_distributions import (
 from bayesml.posterior.evaluation_point import evaluation_point
 from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.share_cases import At
+from bayesml.posterior.share_parts import between_variances
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
 from bayesml.posterior.variance_shares import (
     MEAN,
     WHOLE,
-    between_variances,
     named_groupings,
 )
 from bayesml.quantities.cluster_measures import median_ratio

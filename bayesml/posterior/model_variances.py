@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesml.design.member_terms import slot_loads
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import covariance_draws
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, coefficient_draws
@@ -79,8 +80,10 @@ def _single(item: UnitRows) -> bool:
 
 def _mean_variance(fit: Fit, item: UnitRows) -> np.ndarray:
     sigma = covariance_draws(fit, item.facts)
-    weighted = item.terms * np.sqrt(item.squared_weights)[:, None]
-    return traces(sigma, moments_of(weighted)).reshape(-1)
+    # The units of a row's slots are independent of each other.
+    loads = slot_loads(item.terms, item.weights)
+    moments = np.einsum("rst,rsu->tu", loads, loads) / len(loads)
+    return traces(sigma, moments).reshape(-1)
 
 
 def moments_of(columns: np.ndarray) -> np.ndarray:
@@ -135,10 +138,10 @@ def _mean_counts(fit: Fit, rows: FittedRows) -> np.ndarray:
     for item in rows.groupings:
         sigma = covariance_draws(fit, item.facts)
         sigma = sigma.reshape(len(beta), *sigma.shape[2:])
-        first, second = np.triu_indices(item.terms.shape[1])
+        loads = slot_loads(item.terms, item.weights)
+        first, second = np.triu_indices(loads.shape[2])
         twice = np.where(first == second, 0.5, 1.0)
-        products = item.terms[:, first] * item.terms[:, second] * twice
-        columns.append(products * item.squared_weights[:, None])
+        columns.append((loads[..., first] * loads[..., second]).sum(axis=1) * twice)
         numbers.append(sigma[:, first, second])
     design = np.ascontiguousarray(np.column_stack(columns).T)
     draws = np.column_stack(numbers)

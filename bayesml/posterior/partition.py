@@ -51,6 +51,10 @@ def vpc(
     not"). Poisson counts are partitioned exactly on their own scale, where the VPC depends on the
     mean. On the response scale crossed groupings also share an ``interaction``.
 
+    Where members of a row have effects in roles, as actor and partner of a round robin, each role
+    has a share, and so have a dyad's effects, its direction being 1: both directions have the same
+    variance. `social_relations_shares` has the correlations too.
+
     Adjacent categories have no share: each category has a utility with an error of its own, to
     which an effect adds in proportion to the category's number, so that no one latent outcome has
     a level-1 variance to compare with. Continuation ratios have a latent outcome for each step,
@@ -105,10 +109,10 @@ def vpc(
     ... ).fit()  # doctest: +SKIP
     >>> bml.vpc(fit, at={"year": 0})  # doctest: +SKIP
     """
-    shares = variance_shares(fit, at, scale)
+    shares = variance_shares(fit, at, scale, roles=True)
     found = shares.partition
     columns = [found.shares]
-    names = [grouping.name for grouping in fit.facts.main_groupings]
+    names = list(shares.names)
     if shares.interacting:
         names.append("interaction")
         columns.append(found.interaction[..., None])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.tidy_quantities import LabelledQuantity, quantity_draws, tidy_table
-from bayesml.posterior.variance_shares import variance_shares
+from bayesml.posterior.variance_shares import shares_parts, variance_shares
 from bayesml.records.fits import Fit
 from bayesml.specs.small_groups import TWIN_PARTS
 
@@ -32,7 +32,8 @@ def heritability(
     Parameters
     ----------
     fit : Fit
-        Of a model that `twins` made.
+        Of a model that `twins` made, or of the same model by a formula: with the groupings
+        ``additive``, ``dominance`` and ``shared`` of `with_relatedness`.
     prob : float
         Posterior probability of the equal-tailed interval.
     draws : bool
@@ -62,7 +63,7 @@ def heritability(
     ... ).fit()  # doctest: +SKIP
     >>> bml.heritability(fit)  # doctest: +SKIP
     """
-    if fit.spec.structure != "twins":
+    if not _of_twins(fit):
         raise FitError(
             f"heritability needs a twin model, and this one is {quoted(fit.spec.structure)}. Make "
             "it with bml.twins, or use bml.vpc(fit) for shares of the variance."
@@ -87,3 +88,11 @@ def heritability(
     values = np.stack(list(columns.values()), axis=-1)
     quantity = LabelledQuantity("heritability", values, {"part": list(columns)}, {}, {})
     return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)
+
+
+def _of_twins(fit: Fit) -> bool:
+    """Whether the groupings are those of twins, by their names and by their weights."""
+    groupings = fit.facts.main_groupings
+    of_twins = {item.name for item in groupings} <= {name for name, _ in TWIN_PARTS.values()}
+    whole = fit.spec.structure == "twins"  # shared environment alone is any grouping's variance
+    return of_twins and (whole or any(shares_parts(fit, item) for item in groupings))

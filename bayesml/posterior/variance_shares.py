@@ -8,11 +8,10 @@ import numpy as np
 
 from bayesml.errors import FitError, did_you_mean, quoted
 from bayesml.posterior.effect_distributions import (
-    covariance_of_kind,
     require_normal_effects,
     require_shared_terms,
 )
-from bayesml.posterior.evaluation_point import EvaluationPoint, evaluation_point, mean_predictor
+from bayesml.posterior.evaluation_point import evaluation_point, mean_predictor
 from bayesml.posterior.level1_variances import (
     averages_a_curve,
     dispersion_of_shares,
@@ -23,13 +22,18 @@ from bayesml.posterior.outcome_parameters import parameter_values
 from bayesml.posterior.predictor_terms import refuse_nominal
 from bayesml.posterior.residual_fits import occasion_labels, residual_record
 from bayesml.posterior.share_cases import (
-    ONLY,
     At,
     ShareCase,
     at_of_case,
     of_cases,
     share_cases,
     told_by_outcome,
+)
+from bayesml.posterior.share_parts import (
+    at_of_directions,
+    require_role_terms,
+    role_groupings,
+    share_parts,
 )
 from bayesml.quantities.partition import (
     HERMITE_TERMS,
@@ -38,7 +42,6 @@ from bayesml.quantities.partition import (
     binary_partition,
     linear_partition,
     log_link_partition,
-    varying_variance,
 )
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
@@ -64,12 +67,15 @@ class Shares:
         Whether crossed groupings have a share that they have only together.
     attrs : mapping
         Scale, covariate values, and how the shares were computed.
+    names : tuple of str
+        Of the groupings, or of roles of members.
     """
 
     partition: VariancePartition
     cases: Mapping[str, tuple[str, ...]]
     interacting: bool
     attrs: Mapping[Hashable, Any]
+    names: tuple[str, ...]
 
 
 def variance_shares(
@@ -77,6 +83,7 @@ def variance_shares(
     at: At | None,
     scale: str,
     memberships: Sequence[str] = (WHOLE, MEAN),
+    roles: bool = False,
 ) -> Shares:
     """Return the partition of the variance at a row, draw by draw.
 
@@ -88,6 +95,8 @@ def variance_shares(
     scale : {"latent", "response"}
     memberships : sequence of str
         Which partitions a model with multiple membership gets.
+    roles : bool
+        Whether members may have effects in roles, each with a share of its own.
 
     Returns
     -------
@@ -105,11 +114,15 @@ def variance_shares(
             + ("Add one." if residual_record(fit.spec) is None else "Use bml.icc(fit).")
         )
     instead = (
-        "bml.social_relations_shares(fit)"
-        if facts.structure == "social_relations"
+        "bml.vpc(fit), or bml.social_relations_shares(fit)"
+        if role_groupings(fit)
         else "bml.variance_components(fit)"
     )
-    require_shared_terms(facts, "A share of the variance by grouping", instead)
+    if roles:
+        require_role_terms(fit, "A share of the variance by grouping", instead)
+        at = at_of_directions(fit, at)
+    else:
+        require_shared_terms(facts, "A share of the variance by grouping", instead)
     if averages_a_curve(fit) or scale == "response":
         require_normal_effects(
             fit, "A share of the variance of this outcome", "bml.variance_components(fit)"
@@ -132,7 +145,7 @@ def variance_shares(
     if fit.spec.families:
         attrs |= told_by_outcome(facts.outcomes, [item.attrs for item in found])
     interacting = any(item.interacting for item in found)
-    return Shares(partition, {**dims, **found[0].cases}, interacting, attrs)
+    return Shares(partition, {**dims, **found[0].cases}, interacting, attrs, found[0].names)
 
 
 def check_scale(fit: Fit, scale: str) -> None:
@@ -153,7 +166,6 @@ def _shares(
 ) -> Shares:
     """Return the partition of the variance of one case."""
     facts, spec, outcome = fit.facts, fit.spec, case.outcome
-    groupings = facts.main_groupings
     one = spec.family_of(outcome)
     family, link = one.record, one.link
     counts = link.name == "log"
@@ -165,18 +177,16 @@ def _shares(
     point = evaluation_point(
         fit, at, fixed=counts or on_response, outcome=outcome, parts=bool(spec.distributional)
     )
-    between = between_variances(fit, point, case)
-    containing = np.array(
-        [[outer.name in inner.within for outer in groupings] for inner in groupings]
-    )
+    parts = share_parts(fit, point, case)
+    between, containing = parts.between, parts.containing
     chain = containing | containing.T | np.eye(len(containing), dtype=bool)
     attrs: dict[Hashable, Any] = {
         "scale": "latent" if latent and not on_response else "response",
         "at": dict(point.at),
     }
     cases: dict[str, tuple[str, ...]] = {}
-    if any(item.multiple for item in groupings):
-        squared = np.array([item.squared_weights for item in groupings])
+    if parts.shared:
+        squared = parts.squared_weights
         weights = [np.ones(len(squared)) if kind == WHOLE else squared for kind in memberships]
         if len(memberships) > 1:
             cases["membership"] = tuple(memberships)
@@ -243,21 +253,36 @@ def _shares(
             f"The family {quoted(family.name)} with link {quoted(link.name)} has no level-1 "
             "variance to compare with in this version. Use bml.variance_components(fit)."
         )
-    return Shares(found, cases, (counts or on_response) and not chain.all(), attrs)
+    interacting = (counts or on_response) and not chain.all()
+    return Shares(found, cases, bool(interacting), attrs, parts.names)
 
 
 def require_whole_units(fit: Fit, function: str) -> None:
-    """Raise where twins share parts of a unit, so that no two rows are alike in one way.
+    """Raise where rows share parts of units, so that no two rows are alike in one way.
 
     Raises
     ------
     FitError
     """
-    if fit.spec.structure == "twins":
+    torn = [item.name for item in fit.facts.main_groupings if shares_parts(fit, item)]
+    if torn:
         raise FitError(
-            f"{function} is not defined for twins: identical and fraternal pairs are alike to a "
-            "different degree. Use bml.heritability(fit), which has the correlation of each."
+            f"{function} is not defined where rows share parts of their units, as twins do: in "
+            f"{quoted(torn[0])} the squared weights of a row with several members add up to 1, and "
+            "rows are alike to different degrees. Use bml.heritability(fit) for twins, or "
+            "bml.variance_components(fit)."
         )
+
+
+def shares_parts(fit: Fit, grouping: GroupingFacts) -> bool:
+    """Return whether squared weights add up to 1 in rows with several members.
+
+    So every row has the whole variance, and two rows with a member in common a part of it: half
+    the additive genetic variance of fraternal twins.
+    """
+    slots = grouping.rows_per_unit[2] * grouping.units
+    several = grouping.multiple and slots > fit.facts.rows * (1 + 1e-9)
+    return several and abs(grouping.squared_weights - 1) < 1e-6
 
 
 def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]:
@@ -284,16 +309,3 @@ def named_groupings(fit: Fit, grouping: str | None) -> tuple[GroupingFacts, ...]
             f"{quoted(grouping)} is not a grouping of this model. {did_you_mean(grouping, names)}"
         )
     return tuple(item for item in groupings if grouping in (None, item.name))
-
-
-def between_variances(fit: Fit, point: EvaluationPoint, case: ShareCase = ONLY) -> np.ndarray:
-    """Return z' Sigma z of every grouping that has main terms, shape (chains, draws, groupings)."""
-    return np.stack(
-        [
-            varying_variance(
-                *covariance_of_kind(fit, item, case.kind_of(item)), point.terms[item.name]
-            )
-            for item in fit.facts.main_groupings
-        ],
-        axis=-1,
-    )

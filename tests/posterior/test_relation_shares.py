@@ -208,10 +208,97 @@ def test_shares_beside_residuals_of_repeated_rows(table: pd.DataFrame, fake_fit:
     np.testing.assert_allclose(found.sel(part=parts).sum("part"), 1, rtol=1e-12)
 
 
+def test_shares_of_the_variance_are_by_role(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    fit = of_gaussian(table, fake_fit, group="family")
+    shares = bml.social_relations_shares(fit, draws=True)
+    found = bml.vpc(fit, draws=True)
+    assert found["grouping"].values.tolist() == ["actor", "partner", "family", "residual"]
+    parts = ["actor", "partner", "family", "relationship"]
+    np.testing.assert_allclose(found, shares.sel(part=parts), rtol=1e-9)
+    # Relationship effects that are a grouping: the dyad's two terms are one share.
+    twice = pd.concat([table.assign(item=1), table.assign(item=2)], ignore_index=True)
+    fit = fake_fit(model_of(twice, occasion="item"), draws=20, chains=1, values={})
+    shares = bml.social_relations_shares(fit, draws=True)
+    found = bml.vpc(fit, draws=True)
+    assert found["grouping"].values.tolist() == ["actor", "partner", "dyad", "residual"]
+    parts = ["actor", "partner", "relationship", "residual"]
+    np.testing.assert_allclose(found, shares.sel(part=parts), rtol=1e-9)
+
+
+def test_counts_have_shares_by_role(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    fit = of_counts(table, fake_fit)
+    variances = np.concatenate(
+        [
+            fit.posterior["sd_person"].values ** 2,
+            (fit.posterior["sd_dyad"].values ** 2).sum(axis=-1, keepdims=True),
+        ],
+        axis=-1,
+    )
+    whole = variances.sum(axis=-1)
+    mean = np.exp(fit.posterior["beta"].values[..., 0] + whole / 2)
+    total = mean + mean**2 * np.expm1(whole)
+    found = bml.vpc(fit, draws=True)
+    assert found["grouping"].values.tolist()[:3] == ["actor", "partner", "dyad"]
+    for place in range(3):
+        expected = mean**2 * np.expm1(variances[..., place]) / total
+        np.testing.assert_allclose(found[..., place], expected, rtol=1e-9)
+
+
+def test_r2_counts_the_variance_of_both_roles(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    rng = np.random.default_rng(3)
+    fit = of_gaussian(table.assign(x=rng.normal(size=len(table))), fake_fit, formula="liking ~ x")
+    x = fit.data["constant_data"]["x"].values
+    fixed = (fit.posterior["beta"].values @ x.T).var(axis=-1, ddof=1)
+    persons = (fit.posterior["sd_person"].values ** 2).sum(axis=-1)
+    level1 = fit.posterior["sigma"].values ** 2
+    found = bml.r2(fit, draws=True)
+    np.testing.assert_allclose(found[..., 0], fixed / (fixed + persons + level1), rtol=1e-9)
+    expected = (fixed + persons) / (fixed + persons + level1)
+    np.testing.assert_allclose(found[..., 1], expected, rtol=1e-9)
+    assert np.isfinite(bml.r2(fit, "bayes")["mean"]).all()
+
+
+def test_a_formula_says_the_same_model(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    frame = bml.with_dyads(table, actor="rater", partner="target")
+    formula = (
+        "liking ~ 1 + (0 + mmc(1, 0) + mmc(0, 1) | "
+        'mm(actor, partner, weights="whole", name="who")) + (1 | family)'
+    )
+    fit = fake_fit(bml.model(frame, formula, residual="compound_symmetric(dyad)"), draws=20)
+    assert fit.spec.structure == "model"
+    found = bml.social_relations_shares(fit, draws=True)
+    assert found["part"].values.tolist()[:4] == ["actor", "partner", "family", "relationship"]
+    actor = fit.posterior["sd_who"].values[..., 0] ** 2
+    whole = (fit.posterior["sd_who"].values ** 2).sum(axis=-1)
+    whole = whole + fit.posterior["sd_family"].values[..., 0] ** 2
+    whole = whole + fit.posterior["sigma"].values ** 2
+    np.testing.assert_allclose(found.sel(part="actor"), actor / whole, rtol=1e-9)
+    np.testing.assert_allclose(bml.vpc(fit, draws=True)[..., 0], actor / whole, rtol=1e-9)
+
+
+def test_other_terms_of_members_have_no_share(table: pd.DataFrame, fake_fit: FakeFit) -> None:
+    frame = bml.with_dyads(table, actor="rater", partner="target").assign(
+        a=1.0, b=lambda t: t.index
+    )
+    formula = 'liking ~ 1 + (0 + mmc(a, b) | mm(actor, partner, weights="whole", name="who"))'
+    fit = fake_fit(bml.model(frame, formula), draws=5)
+    with pytest.raises(FitError, match=r"A share of the variance.*Use bml\.variance_components"):
+        bml.vpc(fit)
+    serial = formula.replace("mmc(a, b)", "mmc(1, 0) + mmc(0, 1)")
+    fit = fake_fit(bml.model(frame, serial, residual="ar1(dyad)"), draws=5)
+    with pytest.raises(FitError, match=r"equally correlated within dyads.*'ar1\(dyad\)'"):
+        bml.social_relations_shares(fit)
+
+
 REFUSED: dict[str, tuple[Callable[[bml.Fit], Any], str]] = {
-    "vpc": (bml.vpc, "A share of the variance by grouping takes .*Use bml.social_relations_"),
-    "icc": (bml.icc, "A share of the variance by grouping"),
-    "r2": (bml.r2, "r2 takes terms that are the same"),
+    "icc": (
+        bml.icc,
+        r"A share of the variance by grouping takes .*Use bml\.vpc\(fit\)",
+    ),
+    "r2": (
+        lambda fit: bml.r2(fit, "rights_sterba"),
+        r"The R2 of method='rights_sterba' takes terms .*Use bml\.r2\(fit\)",
+    ),
     "design_effect": (bml.design_effect, "A share of the variance by grouping"),
     "median_rate_ratio": (bml.median_rate_ratio, "The median rate ratio takes terms"),
     "shrinkage": (lambda fit: bml.shrinkage(fit, "person"), "bml.shrinkage takes terms"),

@@ -193,5 +193,38 @@ def test_heritability_is_a_share_of_the_variances() -> None:
         np.testing.assert_allclose(found.sel(part=letter), values / total, rtol=1e-12)
     fraternal = (variances["A"] / 2 + variances["C"]) / total
     np.testing.assert_allclose(found.sel(part="correlation DZ"), fraternal, rtol=1e-12)
-    with pytest.raises(bml.FitError, match="icc is not defined for twins"):
+    with pytest.raises(bml.FitError, match="icc is not defined where rows share parts"):
         bml.icc(fit)
+
+
+def test_a_formula_says_the_same_model(fake_fit: Callable[..., bml.Fit]) -> None:
+    frame = bml.with_relatedness(twin_table(30, 2), pair="family", zygosity="zygosity")
+    weights = "weights=cbind(additive_pair_weight, additive_own_weight)"
+    formula = (
+        f'bmi ~ age + (1 | mm(additive_pair, additive_own, {weights}, name="additive")) '
+        "+ (1 | shared)"
+    )
+    fit = fake_fit(bml.model(frame, formula), draws=20)
+    own = fit.posterior["sd_additive"].values[..., 0] ** 2
+    whole = (
+        own + fit.posterior["sd_shared"].values[..., 0] ** 2 + fit.posterior["sigma"].values ** 2
+    )
+    found = bml.heritability(fit, draws=True)
+    np.testing.assert_allclose(found.sel(part="A"), own / whole, rtol=1e-9)
+    for function in (bml.icc, bml.design_effect, bml.reliability):
+        with pytest.raises(bml.FitError, match=r"share parts of their units.*'additive'"):
+            function(fit)
+
+
+def test_rows_of_whole_memberships_have_a_correlation(fake_fit: Callable[..., bml.Fit]) -> None:
+    table = twin_table(30, 2)
+    fit = fake_fit(
+        bml.twins(table, "bmi ~ age", pair="family", zygosity="zygosity", components="CE")
+    )
+    found = bml.icc(fit, "shared", draws=True)[..., 0]
+    between = fit.posterior["sd_shared"].values[..., 0] ** 2
+    np.testing.assert_allclose(found, between / (between + fit.posterior["sigma"].values ** 2))
+    # Shares of several members, and single members, are no parts of this kind.
+    frame = table.assign(other=np.roll(table["family"].to_numpy(), 7))
+    shares = fake_fit(bml.model(frame, "bmi ~ age + (1 | mm(family, other))"))
+    assert np.isfinite(bml.icc(shares)["mean"]).all()
