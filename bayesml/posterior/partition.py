@@ -208,13 +208,13 @@ def icc(
     >>> fit = bml.two_level(exam, "normexam ~ 1", group="school").fit()  # doctest: +SKIP
     >>> bml.icc(fit, "school")  # doctest: +SKIP
     """
+    require_whole_units(fit, "icc")
     if fit.spec.residual is not None and not fit.facts.outcomes:
         check_scale(fit, scale)
         quantity = residual_icc(fit, grouping, at, lag)
         return quantity_draws(fit, quantity) if draws else tidy_table(quantity, prob)
     refuse_lag(lag, "independent residuals within units")
     chosen = [item.name for item in named_groupings(fit, grouping)]
-    require_whole_units(fit, "icc")
     # Rows of one outcome are of different persons, whose residuals are independent.
     if not fit.facts.stacked:
         require_independent_residuals(
