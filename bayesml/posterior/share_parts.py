@@ -16,9 +16,9 @@ from bayesml.posterior.share_cases import ONLY, At, ShareCase
 from bayesml.quantities.partition import varying_variance
 from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
-from bayesml.specs.small_groups import DIRECTION
 from bayesml.specs.member_terms import member_calls, member_label
 from bayesml.specs.parsing import parse
+from bayesml.specs.small_groups import DIRECTION
 
 
 @dataclass(frozen=True)
