@@ -201,6 +201,27 @@ def _weibull(rng: np.random.Generator, kind: str) -> tuple[bml.Model, Truths]:
     return model, truths | of_units | {"shape": shape}
 
 
+def kinds_with_counts(rng: np.random.Generator) -> tuple[bml.Model, Truths]:
+    """Counts in units of two kinds, each with an SD of its own."""
+    table = rows_of_units(rng)
+    eta, truths = fixed_part(table, rng)
+    sds = np.abs(rng.normal(0, 0.7, 2))
+    kind = np.arange(UNITS) % 2
+    effects = sds[kind] * rng.normal(size=UNITS)
+    table["kind"] = np.where(kind, "b", "a")[table["unit"]]
+    table["y"] = rng.poisson(np.exp(eta + effects[table["unit"]]))
+    model = bml.two_level(
+        table,
+        "y ~ x",
+        group="unit",
+        family="poisson",
+        by={"unit": "kind"},
+        priors=FIXED | VARYING,
+    )
+    truths |= {"sd_unit[a:Intercept]": sds[0], "sd_unit[b:Intercept]": sds[1]}
+    return model, truths
+
+
 def growth_on_two_levels(rng: np.random.Generator) -> tuple[bml.Model, Truths]:
     """Occasions of children in schools; growth varies over both, with a correlation on each."""
     schools, children, occasions = 12, 36, 4
@@ -248,6 +269,7 @@ CASES: tuple[Simulator, ...] = (
     exchangeable_dyads,
     distinguishable_dyads,
     student_effects,
+    kinds_with_counts,
     growth_on_two_levels,
     left_censored,
     interval_censored,
