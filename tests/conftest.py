@@ -101,6 +101,9 @@ def fake_fit() -> "Callable[..., Fit]":
 
 
 def _arbitrary(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    if name.startswith("corr_") and len(shape) == 2:
+        # The one correlation of residuals.
+        return rng.uniform(0.1, 0.5, size=shape)
     if name.startswith("corr_"):
         terms = shape[-1]
         factor = rng.normal(size=(*shape[:-2], terms, terms)) + 2 * np.eye(terms)
@@ -111,7 +114,7 @@ def _arbitrary(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> n
         return np.sort(rng.normal(size=shape), axis=-1)
     if name == "sigma" or name.startswith("sd_"):
         return np.exp(rng.normal(-0.5, 0.1, size=shape))
-    if name == "nu":
+    if name == "nu" or name.startswith("nu_"):
         # With a variance, and a kurtosis.
         return np.exp(rng.normal(2.0, 0.1, size=shape))
     if name.startswith("u_"):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesml.posterior.labelled_draws import correlated_pairs, labelled_draws
-from bayesml.posterior.residual_fits import occasion_labels, residual_record
+from bayesml.posterior.residual_fits import labels_of_residuals, residual_record
 from bayesml.posterior.summaries import interval_words, summary_table
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.records.facts import GroupingFacts
@@ -131,12 +131,13 @@ def _priors(fit: Fit) -> Iterator[tuple[str, Any]]:
             yield text, _Above2(parse_prior(text.removesuffix(ABOVE_2), "positive").frozen)
     level1 = fit.spec.level1
     if level1:
-        keys = [level1] if level1 in texts else [f"{level1}[{item}]" for item in _occasions(fit)]
+        own = [f"{level1}[{item}]" for item in labels_of_residuals(fit)]
+        keys = [level1] if level1 in texts else own
         for key in keys:
             yield texts[key], parse_prior(texts[key], "positive").frozen
     record = residual_record(fit.spec)
     if record is not None and record.bounds is None:
-        labels = _occasions(fit)
+        labels = labels_of_residuals(fit)
         (eta,) = parse_prior(texts[record.parameter], "correlation").values
         for _ in combinations(labels, 2):
             yield texts[record.parameter], lkj_marginal(eta, len(labels))
@@ -167,18 +168,9 @@ class _AtDistance:
         return self.distribution.ppf(q) ** (1 / self.distance)
 
 
-def _occasions(fit: Fit) -> list[str]:
-    if fit.spec.families:
-        numbers = fit.spec.outcomes_of_parameter(fit.spec.level1)
-        return [fit.facts.outcomes[number] for number in numbers]
-    if fit.facts.outcomes:
-        return list(fit.facts.outcomes)
-    return occasion_labels(fit)
-
-
 def _residual_rows(fit: Fit) -> list[tuple[str, str, str, str]]:
     """Return the labels of the residual SDs, and of the correlations of residuals."""
-    record, occasions = residual_record(fit.spec), _occasions(fit)
+    record, occasions = residual_record(fit.spec), labels_of_residuals(fit)
     rows = [("residual", label, "", "sd") for label in occasions] or [("residual", "", "", "sd")]
     if record is None:
         return rows

@@ -11,7 +11,7 @@ from bayesml.posterior.effect_distributions import require_normal_effects, requi
 from bayesml.posterior.fitted_rows import fitted_rows
 from bayesml.posterior.likelihood_fits import maximise
 from bayesml.posterior.residual_fits import (
-    occasion_labels,
+    labels_of_residuals,
     require_one_outcome,
     residual_record,
     residual_rows_of,
@@ -145,7 +145,7 @@ def _arrays_of(fit: Fit) -> "LinearModel":
         places = residual_rows_of(fit)
         bounds = None if record.bounds is None else record.bounds(places.largest)
         residual = classes_of_structure(
-            record, places, len(occasion_labels(fit)), _gap(record, places), bounds
+            record, places, len(labels_of_residuals(fit)), _gap(record, places), bounds
         )
     for part in fit.facts.parts:
         if any(item.places(part.parameter) for item in fit.facts.groupings):
@@ -189,7 +189,7 @@ def _residual_estimates(
     if arrays.residual is not None and record is not None:
         gap = _gap(record, residual_rows_of(fit))
         return structure_estimates(
-            record, occasion_labels(fit), gap, arrays.residual.residuals, sigma, parameters
+            record, labels_of_residuals(fit), gap, arrays.residual.residuals, sigma, parameters
         )
     for part in fit.facts.parts:
         x = fitted_rows(fit, "compare_reml").parts[part.parameter]

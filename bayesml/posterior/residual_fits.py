@@ -26,6 +26,14 @@ def occasion_labels(fit: Fit) -> list[str]:
     return [str(label) for label in fit.posterior["occasion"].values]
 
 
+def labels_of_residuals(fit: Fit) -> list[str]:
+    """Return what has a residual SD of its own: outcomes, members or occasions; none if one SD."""
+    if fit.spec.families:
+        numbers = fit.spec.outcomes_of_parameter(fit.spec.level1)
+        return [fit.facts.outcomes[number] for number in numbers]
+    return list(fit.facts.outcomes) or occasion_labels(fit)
+
+
 def residual_rows_of(fit: Fit) -> ResidualRows:
     """Return the rows of a fit as its residual structure, which it has, sees them."""
     assert fit.spec.residual is not None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesml as bml
@@ -157,3 +158,23 @@ def test_what_reml_cannot_take_is_refused(fake_fit: MakeFit) -> None:
     model = bml.multivariate(table, "Sex", outcomes=["distance", "age"], group="Subject")
     with pytest.raises(FitError, match=r"compare_reml is about one outcome, and this model has 2"):
         bml.compare_reml(fake_fit(model))
+
+
+def test_members_of_couples_have_estimates_of_their_own(fake_fit: MakeFit) -> None:
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {
+            "couple": np.repeat(np.arange(40), 2),
+            "role": np.tile(["husband", "wife"], 40),
+            "y": np.repeat(rng.normal(size=40), 2) + rng.normal(size=80),
+        }
+    )
+    model = bml.dyadic(table, "y ~ 1", dyad="couple", member="role")
+    found = bml.compare_reml(fake_fit(model))["reml"]
+    # The restricted estimate of a mean and a free covariance is the sample's, with n - 1.
+    wide = table.pivot(index="couple", columns="role", values="y")
+    for name in ("husband", "wife"):
+        assert found[f"sigma[{name}]"] == pytest.approx(wide[name].std(), rel=1e-4)
+        assert found[f"beta[{name}:Intercept]"] == pytest.approx(wide[name].mean(), abs=1e-6)
+    expected = wide.corr().loc["husband", "wife"]
+    assert found["corr_residual[husband, wife]"] == pytest.approx(expected, abs=1e-4)

@@ -144,3 +144,14 @@ def test_unequal_kinds_are_found_and_predict_better() -> None:
         table = bml.compare({"one SD": measure(even), "by sector": measure(uneven)}).table
         assert table.index[0] == "by sector"
         assert table.loc["one SD", "elpd_diff"] < -2 * table.loc["one SD", "se_diff"]
+
+
+def test_average_slopes_are_those_of_the_units(fake_fit: Callable[..., bml.Fit]) -> None:
+    fit = made(fake_fit)
+    beta, effects = fit.posterior["beta"].values, fit.posterior["u_unit"].values
+    of_rows = beta[..., [1]] + effects[:, :, table()["unit"].to_numpy(), 1]
+    for groups, expected in (("known", of_rows.mean(axis=-1)), ("population", beta[..., 1])):
+        found = bml.slopes(fit, "x", groups=groups)
+        assert found["mean"].tolist() == pytest.approx([expected.mean()], abs=1e-6)
+    difference = bml.contrast(fit, "x", levels=(0, 2), groups="known")
+    assert difference["mean"].tolist() == pytest.approx([2 * of_rows.mean()], abs=1e-6)
