@@ -79,6 +79,25 @@ def test_ordered_categories_have_the_shares_of_their_model(family: str, link: st
     np.testing.assert_allclose(record.cutpoints_of(link, shares), cutpoints - 0.7, rtol=1e-10)
 
 
+@pytest.mark.parametrize(("family", "link"), ORDERED)
+def test_slopes_of_categories_are_derivatives_of_their_log_shares(family: str, link: str) -> None:
+    slopes = FAMILIES[family].category_slopes
+    assert slopes is not None
+    cutpoints = np.array([-1.0, 0.2, 1.5])
+    etas = np.array([-1.3, 0.7])
+    found = slopes(link, etas, cutpoints[:, None])
+    assert found.shape == (4, 3, 2)
+    for row, eta in enumerate(etas):
+        for place in range(3):
+            moved = np.where(np.arange(3) == place, 1e-5, 0.0)
+            # What eta exceeds a cutpoint by grows as the cutpoint falls.
+            up, down = (
+                np.log(shares_of(family, link, float(eta), cutpoints - change))
+                for change in (moved, -moved)
+            )
+            np.testing.assert_allclose(found[:, place, row], (up - down) / 2e-5, atol=1e-5)
+
+
 def test_a_prior_may_ask_for_counts_beyond_what_numpy_draws() -> None:
     drawn = FAMILIES["poisson"].simulate(
         np.random.default_rng(1), np.array([1e300, np.inf]), {}, np.ones(2)

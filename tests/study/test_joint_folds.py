@@ -193,3 +193,21 @@ def test_refits_agree_with_leaving_units_out_by_weights() -> None:
     difference = refitted.to_numpy() - by_weights.to_numpy()
     assert np.abs(np.median(difference)) < 0.05
     assert refitted.sum() == pytest.approx(by_weights.sum(), abs=2.0)
+
+
+@pytest.mark.filterwarnings("ignore::bayesml.BayesmlWarning")
+def test_couples_are_left_out_together(known_fits: Known) -> None:
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {"y": rng.normal(size=16), "couple": np.arange(16) // 2, "role": ["wife", "husband"] * 8}
+    )
+    model = bml.dyadic(table, "y ~ 1", dyad="couple", member="role")
+    roles = list(model.facts.outcomes)
+    covariance = RESIDUAL * np.outer(SIGMA, SIGMA)
+    known_fits(beta=np.array([[0.1], [0.9]]), sigma=SIGMA, corr_residual=RESIDUAL)
+    found = bml.kfold(model, k=4)
+    assert found.by == "couple"
+    for couple in range(8):
+        own = table[table["couple"] == couple].set_index("role")["y"][roles]
+        exact = stats.multivariate_normal.logpdf(own, [0.1, 0.9], covariance)
+        assert found.pointwise.loc[str(couple), "elpd"] == pytest.approx(exact)
