@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -15,8 +16,9 @@ from bayesml.engines.marginal_functions import entry_points
 from bayesml.engines.marginal_models import MarginalModel
 from bayesml.engines.mode_starts import starting_points
 from bayesml.engines.nutpie_model import EntryPointModel
-from bayesml.engines.posterior_modes import PosteriorMode, posterior_modes
+from bayesml.engines.posterior_modes import PosteriorMode, posterior_mode, posterior_modes
 from bayesml.engines.progress import progress_display
+from bayesml.engines.signed_sds import log_jacobians, units_of_signed_sds, with_signs
 
 # Where one density, unit by unit, takes longer, in seconds, independent proposals are tried before
 # NUTS, which takes some ten gradients, each worth three densities, for a draw. Units side by side
@@ -27,8 +29,18 @@ SLOW = 1.5e-3
 STEPS = 20
 
 
-def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel:
-    """Return the marginal density as a model that nutpie can sample; nothing is compiled anew."""
+def compile_marginal(
+    model: MarginalModel, mode: PosteriorMode, units: np.ndarray | None = None
+) -> CompiledModel:
+    """Return the marginal density as a model that nutpie can sample; nothing is compiled anew.
+
+    Parameters
+    ----------
+    model : MarginalModel
+    mode : PosteriorMode
+    units : array, shape (terms,), optional
+        The units of SDs that have a sign in the coordinates of the mode; see `signed_sds`.
+    """
     began = time.perf_counter()
     log_density, kept = entry_points()
     arrays = {
@@ -41,6 +53,7 @@ def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel
         **{f"residual {name}": v for name, v in model.density.residuals._asdict().items()},
         "centre": mode.centre,
         "spread": mode.spread,
+        "units": np.zeros(len(model.density.term_scale)) if units is None else units,
     }
     shape = (model.dimensions,)
     sampler = EntryPointModel(
@@ -60,11 +73,34 @@ def compile_marginal(model: MarginalModel, mode: PosteriorMode) -> CompiledModel
     )
 
 
+def density_of(
+    model: MarginalModel, units: np.ndarray | None = None
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Return the log-density with its gradient, by theta, or by points whose SDs have a sign."""
+    origin = PosteriorMode(np.zeros(model.dimensions), np.eye(model.dimensions))
+    sampler = compile_marginal(model, origin, units).sampler
+    assert isinstance(sampler, EntryPointModel)
+    return sampler.density_at
+
+
 def find_modes(model: MarginalModel) -> tuple[PosteriorMode, ...]:
     """Return the modes of a marginal density, the one with the largest mass first."""
-    origin = np.zeros(model.dimensions)
-    plain = compile_marginal(model, PosteriorMode(origin, np.eye(model.dimensions)))
-    return posterior_modes(starting_points(model), plain.sampler.density_at)
+    return posterior_modes(starting_points(model), density_of(model))
+
+
+def compile_around(model: MarginalModel, mode: PosteriorMode) -> tuple[CompiledModel, np.ndarray]:
+    """Return the marginal density with signs for the SDs that may be 0, and the units of those.
+
+    Parameters
+    ----------
+    model : MarginalModel
+    mode : PosteriorMode
+        In the parameters of the density.
+    """
+    units = units_of_signed_sds(model, mode, density_of(model))
+    if units.any():
+        mode = posterior_mode(with_signs(mode.centre, units), density_of(model, units))
+    return compile_marginal(model, mode, units), units
 
 
 def find_mode(model: MarginalModel) -> PosteriorMode:
@@ -146,15 +182,21 @@ def sample_marginal(
             if others:
                 poor += f". The density has {1 + len(others)} modes: chains may show one of them"
         finished: dict[int, ChainDraws] = {}
+        compiled, units = compile_around(model, mode)
+
+        def drawn(chain: ChainDraws) -> ChainDraws:
+            log_density = chain.sample_stats["lp"] - log_jacobians(chain.posterior["theta"], units)
+            statistics = chain.sample_stats | {"lp": log_density}
+            return with_effects(model, replace(chain, sample_stats=statistics), seed)
 
         def complete(chain: ChainDraws) -> None:
-            finished[chain.chain] = with_effects(model, chain, seed)
+            finished[chain.chain] = drawn(chain)
             if on_finished is not None:
                 on_finished(finished[chain.chain])
 
         display.phase("sampling")
         run = sample_chains(
-            compile_marginal(model, mode),
+            compiled,
             chains=chains,
             seed=seed,
             draws=draws,
@@ -164,7 +206,7 @@ def sample_marginal(
             progress=display,
             on_finished=complete,
         )
-        found = [finished.get(chain.chain) or with_effects(model, chain, seed) for chain in run]
+        found = [finished.get(chain.chain) or drawn(chain) for chain in run]
     return found, (
         f"NUTS of nutpie {version('nutpie')} on the marginal density, random effects integrated "
         f"out exactly{poor}"

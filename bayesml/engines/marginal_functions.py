@@ -1,8 +1,9 @@
 """The marginal log-density as the two C functions that nutpie calls.
 
-nutpie moves in coordinates in which the posterior is roughly round: theta = centre + spread z,
-with the mode and the curvature there. The arrays come through one block of addresses, so the
-machine code is the same for every Gaussian model and is read from disk after its first use.
+nutpie moves in coordinates in which the posterior is roughly round: a point is centre + spread z,
+with the mode and the curvature there, and theta is the point without the signs that SDs which may
+be 0 have in it. The arrays come through one block of addresses, so the machine code is the same for
+every Gaussian model and is read from disk after its first use.
 """
 
 from functools import cache
@@ -21,10 +22,11 @@ from bayesml.engines.density_kernels import Density, density_in
 from bayesml.engines.elimination import Plan
 from bayesml.engines.reduction_kernels import working_memory
 from bayesml.engines.residual_kernels import Residuals
+from bayesml.engines.signed_sd_kernels import slope_with_signs, without_signs
 from bayesml.engines.unit_kernels import kernel
 
 # Numbers in the block: for each of the arrays in `arrays_at` its address, then its shape.
-_BLOCK = 91
+_BLOCK = 93
 
 
 @kernel
@@ -76,7 +78,8 @@ def arrays_at(block):  # type: ignore[no-untyped-def]
     )
     centre = carray(as_pointer(block[86]), (block[87],), np.float64)
     spread = carray(as_pointer(block[88]), (block[89], block[90]), np.float64)
-    return plan, density, centre, spread
+    unit = carray(as_pointer(block[91]), (block[92],), np.float64)
+    return plan, density, centre, spread, unit
 
 
 @kernel
@@ -92,18 +95,21 @@ def placed(centre, spread, z, theta):  # type: ignore[no-untyped-def]
 def _log_density(size, z_, gradient_, value_, data_):  # type: ignore[no-untyped-def]
     try:
         block = carray(data_, (_BLOCK,), np.int64)
-        plan, density, centre, spread = arrays_at(block)
+        plan, density, centre, spread, unit = arrays_at(block)
         if size != centre.size:
             return -1
         z = carray(z_, (size,))
         gradient = carray(gradient_, (size,))
         value = carray(value_, (1,))
+        point = np.empty(size)
         theta = np.empty(size)
         slope = np.empty(size)
-        placed(centre, spread, z, theta)
-        value[0] = density_in(plan, density, theta, slope, working_memory(plan, True))
+        placed(centre, spread, z, point)
+        jacobian = without_signs(plan, density, unit, point, theta)
+        value[0] = jacobian + density_in(plan, density, theta, slope, working_memory(plan, True))
         if not np.isfinite(value[0]):
             return 3
+        slope_with_signs(plan, density, unit, point, slope)
         for j in range(size):
             total = 0.0
             for i in range(size):
@@ -119,10 +125,12 @@ def _log_density(size, z_, gradient_, value_, data_):  # type: ignore[no-untyped
 def _theta(size, kept_size, z_, kept_, data_):  # type: ignore[no-untyped-def]
     try:
         block = carray(data_, (_BLOCK,), np.int64)
-        _, _, centre, spread = arrays_at(block)
+        plan, density, centre, spread, unit = arrays_at(block)
         if size != centre.size or kept_size != size:
             return -1
-        placed(centre, spread, carray(z_, (size,)), carray(kept_, (size,)))
+        point = np.empty(size)
+        placed(centre, spread, carray(z_, (size,)), point)
+        without_signs(plan, density, unit, point, carray(kept_, (size,)))
     except Exception:
         return -2
     return 0
