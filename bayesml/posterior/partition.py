@@ -182,7 +182,7 @@ def icc(
         Return the draws instead of a table.
     lag : float or sequence of float, optional
         How far apart the two rows are, where residuals are autoregressive: in occasions (whole
-        numbers) of ``ar1``, in units of time of ``continuous_ar``.
+        numbers) of ``ar1``, None being neighbours; in units of time of ``continuous_ar``.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def icc(
     ------
     FitError
         There is no such grouping, `at`, `prob`, `scale` or `lag` cannot be used with this fit, or
-        residuals are autoregressive and there is no `lag`.
+        residuals are autoregressive in continuous time and there is no `lag`.
 
     Notes
     -----

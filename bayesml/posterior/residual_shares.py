@@ -113,9 +113,12 @@ def refuse_lag(lag: Lag | None, why: str) -> None:
 
 
 def _distances(lag: Lag | None, text: str, record: ResidualCorrelation) -> list[float]:
+    whole = record.name == "ar1"
     if lag is None:
+        if whole:
+            return [1.0]
         raise FitError(
-            "The correlation of two rows of a unit depends on how far apart they are "
+            "The correlation of two rows of a unit depends on how far apart in time they are "
             f"({quoted(text)}). Say how far: bml.icc(fit, lag=1), or lag=[1, 2, 3]."
         )
     given = np.atleast_1d(np.asarray(lag, dtype=object)).ravel()
@@ -123,7 +126,6 @@ def _distances(lag: Lag | None, text: str, record: ResidualCorrelation) -> list[
         found = [float(value) for value in given]
     except (TypeError, ValueError):
         found = [np.nan]
-    whole = record.name == "ar1"
     if not found or any(
         not np.isfinite(value) or value <= 0 or (whole and value != round(value)) for value in found
     ):
