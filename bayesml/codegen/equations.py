@@ -8,37 +8,27 @@ import re
 from collections.abc import Sequence
 
 from bayesml.codegen.effect_notation import EffectNotation, latex_text
+from bayesml.codegen.equation_symbols import (
+    LINKS,
+    MEANS,
+    beta_symbol,
+    parameter_symbol,
+    trials_text,
+    up_to,
+)
+from bayesml.codegen.outcome_equations import likelihoods_by_outcome, outcome_prior_names
 from bayesml.specs.censoring import ENTRY
 from bayesml.specs.distributions import Prior
 from bayesml.specs.parsing import unparse
 from bayesml.specs.resolved import (
     ResolvedPart,
-    ResolvedResidual,
     ResolvedSpec,
 )
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 _PER_LINE = 4
 # Distributions whose last argument is an SD: its square is written, as everywhere else.
 _WITH_VARIANCE = ("Normal", "LogNormal")
-_LINKS = {
-    "identity": "{}",
-    "log": r"\log({})",
-    "logit": r"\operatorname{{logit}}({})",
-    "probit": r"\Phi^{{-1}}({})",
-    "cloglog": r"\log(-\log(1 - {}))",
-}
-
-_GREEK = ("sigma", "phi", "nu", "alpha", "beta")
-# What the mean of an outcome is called; ordered outcomes have none.
-_MEANS = {
-    "real": r"\mu_{i}",
-    "positive": r"\mu_{i}",
-    "unit": r"\mu_{i}",
-    "binary": "p_{i}",
-    "count": r"\lambda_{i}",
-    "ordered": "",
-    "nominal": "",
-}
 
 
 def equation(resolved: ResolvedSpec) -> str:
@@ -75,14 +65,14 @@ def equation(resolved: ResolvedSpec) -> str:
 def _likelihood(resolved: ResolvedSpec) -> list[str]:
     spec = resolved.spec
     if spec.families:
-        return [*_which_outcomes(resolved), *_likelihoods_by_outcome(resolved)]
+        return [*_which_outcomes(resolved), *likelihoods_by_outcome(resolved)]
     outcome = rf"{_name(resolved)}_{{i}}"
     kind = resolved.family.response
     if kind == "ordered":
-        below = _LINKS[spec.link].format(resolved.family.equation.format(outcome=outcome))
+        below = LINKS[spec.link].format(resolved.family.equation.format(outcome=outcome))
         last = len(resolved.categories) - 1
         moved = _specific_terms(resolved.specific) if resolved.specific is not None else ""
-        return [rf"{below} &= \tau_{{c}} - \eta_{{i}}{moved},\quad c = {_up_to(last)}"]
+        return [rf"{below} &= \tau_{{c}} - \eta_{{i}}{moved},\quad c = {up_to(last)}"]
     if kind == "nominal":
         baseline = latex_text(resolved.baseline_category)
         odds = resolved.family.equation.format(outcome=outcome, baseline=baseline)
@@ -91,51 +81,24 @@ def _likelihood(resolved: ResolvedSpec) -> list[str]:
     which = _which_outcomes(resolved)
     if kind == "binary" and not resolved.trials:
         return [*which, rf"{outcome} &\sim \mathrm{{Bernoulli}}(p_{{i}})"]
-    distribution = resolved.family.equation.format(mean=_MEANS[kind], trials=_trials(resolved))
+    distribution = resolved.family.equation.format(mean=MEANS[kind], trials=trials_text(resolved))
     for name in resolved.outcome_parameter_priors:
         distribution = distribution.replace(rf"\{name}", rf"\{name}_{{o[i]}}")
     if resolved.residual is not None:
         return [*which, *_correlated(resolved.residual, outcome, distribution)]
     for part in resolved.parts:
         # The parameter as it stands in the record's text, by itself.
-        symbol = re.escape(_symbol(part.parameter))
+        symbol = re.escape(parameter_symbol(part.parameter))
         distribution = re.sub(
             rf"{symbol}(?![a-z])", lambda match: rf"{match[0]}_{{i}}", distribution
         )
     return [*which, rf"{outcome} &\sim {distribution}{_known_part(resolved)}"]
 
 
-def _trials(resolved: ResolvedSpec) -> str:
-    trials = resolved.spec.trials
-    if isinstance(trials, int):
-        return str(trials)
-    return "n_{i}" if trials is None else rf"{latex_text(trials)}_{{i}}"
-
-
-def _likelihoods_by_outcome(resolved: ResolvedSpec) -> list[str]:
-    """Return a line for each outcome, and what its linear predictor is."""
-    lines = []
-    for number, item in enumerate(resolved.spec.outcome_families):
-        name, kind = latex_text(item.outcome), item.record.response
-        distribution = item.record.equation.format(mean=_MEANS[kind], trials=_trials(resolved))
-        if kind == "binary" and not resolved.trials:
-            distribution = rf"\mathrm{{Bernoulli}}({_MEANS[kind]})"
-        for parameter in resolved.outcome_parameter_priors:
-            if number in resolved.spec.outcomes_of_parameter(parameter):
-                symbol = re.escape(_symbol(parameter))
-                pieces = re.split(rf"({symbol})(?![a-z])", distribution)
-                own = [f"{p}_{{{name}}}" if i % 2 else p for i, p in enumerate(pieces)]
-                distribution = "".join(own)
-        link = _LINKS[item.link.name].format(_MEANS[kind])
-        where = rf"\quad \text{{where }}o[i] = {name}"
-        lines.append(rf"y_{{i}} &\sim {distribution},\ {link} = \eta_{{i}}{where}")
-    return lines
-
-
 def _specific_terms(part: ResolvedPart) -> str:
     """Return what category-specific effects take off a cutpoint."""
     return "".join(
-        rf" - {_beta(f'{number},c', part.parameter)}\,{latex_text(label)}_{{i}}"
+        rf" - {beta_symbol(f'{number},c', part.parameter)}\,{latex_text(label)}_{{i}}"
         for number, label in enumerate(part.slopes, start=1)
     )
 
@@ -187,19 +150,14 @@ def _which_outcomes(resolved: ResolvedSpec) -> list[str]:
     return [rf"o[i] &\in \{{{names}\}}\quad \text{{the }}{latex_text(column)}\text{{ of }}i"]
 
 
-def _up_to(last: int) -> str:
-    numbers = ", ".join(str(number) for number in range(1, last + 1))
-    return numbers if last < 4 else rf"1, \ldots, {last}"
-
-
 def _category_predictors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[str]:
     """Return the linear predictor of every category but the baseline."""
     lines = []
     for category in resolved.outcomes:
         name = latex_text(category)
-        terms = [_beta(f"0,{name}")] if resolved.intercept else []
+        terms = [beta_symbol(f"0,{name}")] if resolved.intercept else []
         terms += [
-            rf"{_beta(f'{number},{name}')}\,{latex_text(label)}_{{i}}"
+            rf"{beta_symbol(f'{number},{name}')}\,{latex_text(label)}_{{i}}"
             for number, label in enumerate(resolved.slopes, start=1)
         ]
         terms += [term for group in groups for term in group.effects(category)]
@@ -211,12 +169,13 @@ def _predictor(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list
     if resolved.nominal:
         return _category_predictors(resolved, groups)
     left = r"\eta_{i}"
-    if not resolved.spec.families and (inside := _MEANS[resolved.family.response]):
-        left = _LINKS[resolved.spec.link].format(inside)
+    if not resolved.spec.families and (inside := MEANS[resolved.family.response]):
+        left = LINKS[resolved.spec.link].format(inside)
     own = ",o[i]" if resolved.outcomes else ""
-    terms = [_beta(f"0{own}")] if resolved.intercept else []
+    without = resolved.outcomes and not resolved.intercept_owners
+    terms = [beta_symbol(f"0{own}")] if resolved.intercept and not without else []
     terms += [
-        rf"{_beta(f'{number}{own}')}\,{latex_text(label)}_{{i}}"
+        rf"{beta_symbol(f'{number}{own}')}\,{latex_text(label)}_{{i}}"
         for number, label in enumerate(resolved.slopes, start=1)
     ]
     terms += [term for group in groups for term in group.effects()]
@@ -225,10 +184,10 @@ def _predictor(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list
     for part in resolved.parts:
         if part.category_specific:
             continue
-        left = _LINKS[part.link].format(rf"{_symbol(part.parameter)}_{{i}}")
-        terms = [_beta(0, part.parameter)] if part.intercept else []
+        left = LINKS[part.link].format(rf"{parameter_symbol(part.parameter)}_{{i}}")
+        terms = [beta_symbol(0, part.parameter)] if part.intercept else []
         terms += [
-            rf"{_beta(number, part.parameter)}\,{latex_text(label)}_{{i}}"
+            rf"{beta_symbol(number, part.parameter)}\,{latex_text(label)}_{{i}}"
             for number, label in enumerate(part.slopes, start=1)
         ]
         terms += [term for group in groups for term in group.effects(part.parameter)]
@@ -240,11 +199,6 @@ def _lines_of_sum(left: str, terms: list[str]) -> list[str]:
     pieces = [terms[at : at + _PER_LINE] for at in range(0, len(terms), _PER_LINE)] or [["0"]]
     first = rf"{left} &= {' + '.join(pieces[0])}"
     return [first, *(rf"&\quad + {' + '.join(piece)}" for piece in pieces[1:])]
-
-
-def _beta(number: int | str, predictor: str = "") -> str:
-    upper = rf"^{{{_symbol(predictor)}}}" if predictor else ""
-    return rf"\beta{upper}_{{{number}}}"
 
 
 def _offsets(resolved: ResolvedSpec) -> list[str]:
@@ -261,13 +215,14 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[st
     named: list[tuple[str, Prior]] = []
     means = _at_means(resolved)
     if resolved.intercept_prior is not None:
-        left = f"{_beta(0)} + {means}" if means else _beta(0)
+        left = f"{beta_symbol(0)} + {means}" if means else beta_symbol(0)
         named.append((left, resolved.intercept_prior))
     if resolved.outcomes:
-        named += _outcome_priors(resolved)
+        named += outcome_prior_names(resolved)
     else:
         named += [
-            (_beta(number), prior) for number, prior in enumerate(resolved.slope_priors, start=1)
+            (beta_symbol(number), prior)
+            for number, prior in enumerate(resolved.slope_priors, start=1)
         ]
     lines = _prior_lines(named)
     for group in groups:
@@ -286,10 +241,13 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[st
         of_part: list[tuple[str, Prior]] = []
         if part.intercept_prior is not None:
             means = _at_means(part)
-            left = _beta(0, part.parameter)
+            left = beta_symbol(0, part.parameter)
             of_part.append((f"{left} + {means}" if means else left, part.intercept_prior))
         of_part += [
-            (_beta(f"{number},c" if part.category_specific else number, part.parameter), prior)
+            (
+                beta_symbol(f"{number},c" if part.category_specific else number, part.parameter),
+                prior,
+            )
             for number, prior in enumerate(part.slope_priors, start=1)
         ]
         lines += _prior_lines(of_part)
@@ -303,36 +261,8 @@ def _priors(resolved: ResolvedSpec, groups: Sequence[EffectNotation]) -> list[st
             told = resolved.family.ordered_cutpoints and len(resolved.categories) < 6
             lines.append(rf"{line},\quad {order}" if told else line)
         else:
-            lines += _prior_lines([(_symbol(name), prior)])
+            lines += _prior_lines([(parameter_symbol(name), prior)])
     return lines + (_residual_priors(resolved.residual) if resolved.residual is not None else [])
-
-
-def _symbol(parameter: str) -> str:
-    """Return a parameter of the likelihood as a Greek letter, or as a word."""
-    return rf"\{parameter}" if parameter in _GREEK else rf"\mathrm{{{parameter}}}"
-
-
-def _outcome_priors(resolved: ResolvedSpec) -> list[tuple[str, Prior]]:
-    """Return the coefficients of every outcome or category, with priors, and its parameters."""
-    found: list[tuple[str, Prior]] = []
-    names = [latex_text(name) for name in resolved.outcomes]
-    count = len(resolved.slopes)
-    for name, prior in zip(names, resolved.intercept_priors, strict=False):
-        left = _beta(f"0,{name}")
-        if count:
-            means = rf"\beta_{{p,{name}}}\,\overline{{x}}_{{p,{name}}}"
-            left += rf" + \sum_{{p=1}}^{{{count}}} {means}"
-        found.append((left, prior))
-    for place, prior in enumerate(resolved.slope_priors):
-        found.append((_beta(f"{place % count + 1},{names[place // count]}"), prior))
-    for parameter, priors in resolved.outcome_parameter_priors.items():
-        symbol = _symbol(parameter)
-        having = resolved.spec.outcomes_of_parameter(parameter)
-        owners = [names[number] for number in having] if resolved.spec.families else names
-        found += [
-            (rf"{symbol}_{{{name}}}", prior) for name, prior in zip(owners, priors, strict=True)
-        ]
-    return found
 
 
 def _residual_priors(residual: ResolvedResidual) -> list[str]:
@@ -354,10 +284,10 @@ def _at_means(resolved: ResolvedSpec | ResolvedPart) -> str:
     if not resolved.slopes or not resolved.centred_predictors:
         return ""
     if len(resolved.slopes) > _PER_LINE - 1:
-        beta = _beta(f"p{each}", part)
+        beta = beta_symbol(f"p{each}", part)
         return rf"\sum_{{p=1}}^{{{len(resolved.slopes)}}} {beta}\,\overline{{x}}_{{p}}"
     return " + ".join(
-        rf"{_beta(f'{number}{each}', part)}\,\overline{{{latex_text(label)}}}"
+        rf"{beta_symbol(f'{number}{each}', part)}\,\overline{{{latex_text(label)}}}"
         for number, label in enumerate(resolved.slopes, start=1)
     )
 

@@ -29,7 +29,10 @@ _FAMILIES_BY_OUTCOME = f"""\
 # Outcomes of different families, in place of the lines of family and link above: effects are
 # correlated across all of them, residuals are independent. A table [link] says links in the same
 # way.
-{"".join(_BY_OUTCOME)}"""
+{"".join(_BY_OUTCOME)}# Ordered outcomes, course = "ordinal", name their categories, lowest first.
+# [categories]
+# course = ["low", "mid", "high"]
+"""
 
 _FAMILY_OF_EACH = """\
 # The family of each outcome: effects are correlated across all of them, residuals are independent.

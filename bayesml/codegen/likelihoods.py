@@ -67,7 +67,8 @@ def outcome_statements(resolved: ResolvedSpec) -> list[str]:
                 parameter: f"{parameter}[{numbers.index(number)}]"
                 for parameter, numbers in having.items()
                 if number in numbers
-            },
+            }
+            | {"cutpoints": f"cutpoints_{name}"},
             name=name,
             eta=f"eta_{name}",
             trials=resolved.trials and item.record.response == "binary",

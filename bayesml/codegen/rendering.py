@@ -8,6 +8,7 @@ import re
 import textwrap
 from typing import Any
 
+from bayesml.codegen.cutpoint_statements import cutpoint_statements, reported_cutpoints
 from bayesml.codegen.environments import plain, rendering_environment
 from bayesml.codegen.layout import LINE, tidy
 from bayesml.codegen.likelihoods import likelihood_statement, outcome_statements, outcome_words
@@ -18,9 +19,9 @@ from bayesml.specs.resolved import (
     Feed,
     ResolvedGrouping,
     ResolvedPart,
-    ResolvedResidual,
     ResolvedSpec,
 )
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 
 def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
@@ -62,7 +63,7 @@ def render(resolved: ResolvedSpec, *, example: str = "", note: str = "") -> str:
             resolved,
             _intercept(resolved),
             variable_code("slopes", resolved.slope_priors, "predictor", False),
-            _cutpoints(resolved) if resolved.categories else "",
+            "".join(cutpoint_statements(resolved)),
             any(item.around for item in resolved.groupings),
         ).strip(),
         "parts": [
@@ -142,9 +143,9 @@ def _intercept(predictor: ResolvedSpec | ResolvedPart, suffix: str = "") -> str:
 
 def _level(resolved: ResolvedSpec) -> str:
     """Return the coefficients around which effects are centred, as one vector."""
-    if resolved.outcomes:
-        return "beta.flatten()"
-    return "level" if resolved.categories else "beta"
+    if resolved.categories or resolved.outcome_cutpoints:
+        return "level"
+    return "beta.flatten()" if resolved.outcomes else "beta"
 
 
 def category_effects(resolved: ResolvedSpec, grouping: ResolvedGrouping) -> str:
@@ -166,16 +167,23 @@ def outcome_coefficients(resolved: ResolvedSpec) -> str:
     name = "nominal.jinja" if resolved.nominal else "outcomes.jinja"
     template = rendering_environment().get_template(name).module
     dim = resolved.outcome_dim
-    intercept = variable_code("intercept", resolved.intercept_priors, dim, False)
+    owners = "intercept_outcome" if resolved.outcome_cutpoints else dim
+    intercept = variable_code("intercept", resolved.intercept_priors, owners, False)
     slopes = variable_code("slopes", resolved.slope_priors, "DIMS", False)
     if slopes.startswith("pt."):
         slopes += f".reshape(({len(resolved.outcomes)}, -1))"
+    around = any(item.around for item in resolved.groupings)
+    of_kind = (
+        [plain(resolved.baseline_category)]
+        if resolved.nominal
+        else [cutpoint_statements(resolved), around]
+    )
     return str(
         template.fixed(  # type: ignore[attr-defined]
             resolved,
             intercept.replace('"intercept"', '"intercept_at_mean"'),
             slopes.replace('"DIMS"', f'("{dim}", "predictor")'),
-            *([plain(resolved.baseline_category)] if resolved.nominal else []),
+            *of_kind,
         )
     ).strip()
 
@@ -310,19 +318,6 @@ def _residual(residual: ResolvedResidual) -> tuple[list[str], str, str]:
     return lines, "eta + before", template.spread[record.name]  # type: ignore[attr-defined]
 
 
-def _cutpoints(resolved: ResolvedSpec) -> str:
-    (statement,) = prior_statements(
-        "cutpoints", [resolved.parameter_priors["cutpoints"]], scalar=True
-    )
-    code = statement.code("cutpoint", name="cutpoints_at_mean")
-    ordered = "transform=pm.distributions.transforms.ordered, "
-    return (
-        f"cutpoints = {code.removesuffix(')')}, "
-        f"{ordered if resolved.family.ordered_cutpoints else ''}"
-        'initval=data["cutpoints_start"])'
-    )
-
-
 def _specific(part: ResolvedPart) -> str:
     """Return the expression of category-specific effects, a row for each cutpoint."""
     statements = prior_statements("slopes_cs", part.slope_priors)
@@ -350,9 +345,9 @@ def _functions(resolved: ResolvedSpec) -> str:
 
 
 def _reported(resolved: ResolvedSpec, grouping: Any) -> str:
-    text = str(grouping.reported(resolved)).strip()
+    text = "\n".join([*reported_cutpoints(resolved), str(grouping.reported(resolved)).strip()])
     if resolved.residual is not None and resolved.residual.record.bounds is None:
         dim = resolved.residual.dim
         corr = f'"corr_residual", chol_residual @ chol_residual.T, dims=("{dim}", "{dim}_bis")'
         text = f"{text}\npm.Deterministic({corr})".strip()
-    return f"# Reported on the user's scale\n{text}" if text else ""
+    return f"# Reported on the user's scale\n{text.strip()}" if text.strip() else ""

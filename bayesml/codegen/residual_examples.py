@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bayesml.specs.distributions import Prior
-from bayesml.specs.resolved import ResolvedResidual
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 
 def residual_outcome(residual: ResolvedResidual, size: int) -> list[str]:

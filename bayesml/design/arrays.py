@@ -11,13 +11,15 @@ from bayesml.design.outcome_priors import rows_by_outcome
 from bayesml.design.residual_rows import residual_data
 from bayesml.design.stacking import OutcomeRows, row_of_outcome
 from bayesml.specs.category_feeds import category_feeds
+from bayesml.specs.family_records import Family
+from bayesml.specs.outcome_cutpoints import cutpoint_labels
 from bayesml.specs.prior_arrays import prior_statements
 from bayesml.specs.resolved import (
     ResolvedGrouping,
     ResolvedPart,
-    ResolvedResidual,
     ResolvedSpec,
 )
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 
 def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
@@ -83,7 +85,10 @@ def model_data(resolved: ResolvedSpec, design: Design) -> dict[str, np.ndarray]:
         data |= residual_data(design.residual)
     data |= prior_data(resolved)
     if resolved.categories:
-        data["cutpoints_start"] = _cutpoints_start(resolved, design)
+        link, values = resolved.spec.link, design.response.values
+        data["cutpoints_start"] = _cutpoints_start(
+            resolved.family, link, values, len(resolved.categories)
+        )
     return {name: np.array(value, order="C") for name, value in data.items()}
 
 
@@ -132,6 +137,7 @@ def prior_data(resolved: ResolvedSpec) -> dict[str, np.ndarray]:
     if resolved.residual is not None:
         groups += residual_priors(resolved.residual)
     groups += [(name, own, False) for name, own in resolved.outcome_parameter_priors.items()]
+    groups += [(item.variable, (item.prior,), True) for item in resolved.outcome_cutpoints]
     # SDs by kind of units: one row for each kind.
     kinds = {f"sd_{g.identifier}": len(g.kinds) for g in resolved.groupings if g.kinds}
     for stem, priors, scalar in groups:
@@ -175,6 +181,11 @@ def responses_by_outcome(resolved: ResolvedSpec, design: Design) -> dict[str, np
             data[f"trials_{name}"] = trials[rows]
         data[f"y_{name}"] = values.astype(np.int64) if whole else values.astype(float)
         data[f"rows_{name}"] = np.flatnonzero(rows)
+    for item in resolved.outcome_cutpoints:
+        own = resolved.spec.family_of(item.outcome)
+        data[f"cutpoints_start_{item.identifier}"] = _cutpoints_start(
+            own.record, own.link.name, data[f"y_{item.identifier}"], len(item.categories)
+        )
     return data
 
 
@@ -185,6 +196,9 @@ def outcome_data(
     data = {"outcome_number": outcomes.number}
     if not resolved.slopes:
         return data
+    if resolved.outcome_cutpoints and resolved.intercept_owners:
+        owners = [name in resolved.intercept_owners for name in resolved.outcomes]
+        data["has_intercept"] = np.array(owners, dtype=float)
     x = row_of_outcome(values, outcomes)[:, int(resolved.intercept) :]
     if not resolved.intercept:
         return data | {"x": x}
@@ -215,11 +229,13 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
         for name in resolved.outcome_parameter_priors:
             having = resolved.spec.outcomes_of_parameter(name)
             coords[resolved.parameter_dim(name)] = [resolved.outcomes[place] for place in having]
+        coords |= {item.dim: item.labels for item in resolved.outcome_cutpoints}
+        if resolved.outcome_cutpoints and resolved.intercept_owners:
+            coords["intercept_outcome"] = list(resolved.intercept_owners)
     if resolved.slopes:
         coords["predictor"] = list(resolved.slopes)
     if resolved.categories:
-        pairs = zip(resolved.categories, resolved.categories[1:], strict=False)
-        coords["cutpoint"] = [f"{low}|{high}" for low, high in pairs]
+        coords["cutpoint"] = cutpoint_labels(resolved.categories)
     if resolved.residual is not None and resolved.residual.occasions:
         coords[resolved.residual.dim] = list(resolved.residual.occasions)
         coords[f"{resolved.residual.dim}_bis"] = list(resolved.residual.occasions)
@@ -240,9 +256,8 @@ def model_coords(resolved: ResolvedSpec, design: Design) -> Mapping[str, list[An
     return coords
 
 
-def _cutpoints_start(resolved: ResolvedSpec, design: Design) -> np.ndarray:
+def _cutpoints_start(family: Family, link: str, values: np.ndarray, categories: int) -> np.ndarray:
     """Return starting cutpoints: those of the observed shares."""
-    counts = np.bincount(design.response.values, minlength=len(resolved.categories)) + 0.5
-    cutpoints_of = resolved.family.cutpoints_of
-    assert cutpoints_of is not None
-    return np.asarray(cutpoints_of(resolved.spec.link, counts / counts.sum()), dtype=float)
+    counts = np.bincount(values.astype(np.int64), minlength=categories) + 0.5
+    assert family.cutpoints_of is not None
+    return np.asarray(family.cutpoints_of(link, counts / counts.sum()), dtype=float)

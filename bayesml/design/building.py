@@ -83,7 +83,8 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
     fixed = build_matrix(spec.fixed, frame, baseline, "the fixed part", positions, by)
     intercept = all(item.record.intercept for item in spec.outcome_families)
     check_predictors(fixed, intercept)
-    if not intercept:
+    # Among several outcomes an ordered one keeps its place: its intercept is 0.
+    if not intercept and outcomes is None:
         fixed = without_intercept(fixed)
     parts = build_parts(spec, frame, baseline, positions)
     check_apart(fixed, parts.get(CATEGORY_SPECIFIC))

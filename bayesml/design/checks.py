@@ -56,7 +56,8 @@ def check_predictors(matrix: Matrix, intercept_allowed: bool) -> None:
         The formula removes the intercept of a family that has cutpoints in its place.
     """
     values, labels = matrix.values, matrix.labels
-    if not intercept_allowed and "Intercept" not in labels:
+    with_intercept = any(label.endswith(":Intercept") for label in labels) or "Intercept" in labels
+    if not intercept_allowed and not with_intercept:
         raise SpecError(
             "An ordinal model has cutpoints in place of the intercept, so the formula cannot "
             "remove it. Write 1 instead of 0."

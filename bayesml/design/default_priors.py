@@ -13,7 +13,7 @@ from bayesml.specs.censoring import CENSORING, ENTRY, RIGHT
 from bayesml.specs.distributions import Prior, Support, parse_prior
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS
-from bayesml.specs.resolved import ResolvedResidual
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 
 @dataclass(frozen=True)

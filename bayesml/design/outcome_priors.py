@@ -14,11 +14,18 @@ from bayesml.design.default_priors import (
 )
 from bayesml.design.predictor_parts import grouping_keys
 from bayesml.design.responses import Response
-from bayesml.design.stacking import OutcomeRows, one_outcome, own_labels, row_of_outcome
+from bayesml.design.stacking import (
+    OutcomeRows,
+    one_outcome,
+    ordered_outcomes,
+    own_labels,
+    row_of_outcome,
+)
 from bayesml.design.working_responses import Working, joined_working, working_response
 from bayesml.specs.distributions import Prior, parse_prior
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.naming import assign_identifiers, outcome_identifiers
+from bayesml.specs.outcome_cutpoints import OutcomeCutpoints
 from bayesml.specs.outcome_terms import MEMBER, OUTCOME
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec, place_of_label
 
@@ -38,7 +45,8 @@ class OutcomePriors:
     Parameters
     ----------
     intercepts : tuple of Prior
-        One per outcome, at the mean of the predictors over its rows; empty without an intercept.
+        One per outcome that is not ordered, at the mean of the predictors over its rows; empty
+        without an intercept.
     slopes : tuple of Prior
         Those of the first outcome first.
     parameters : dict of str to tuple of Prior
@@ -98,8 +106,9 @@ def outcome_keys(
 ) -> tuple[list[str], list[str]]:
     """Return the prior keys of the fixed part, and those of the likelihood's parameters."""
     fixed = []
-    if any(label.endswith(":Intercept") for label in labels):
-        fixed += ["Intercept", *(f"Intercept[{name}]" for name in outcomes.labels)]
+    owners = [name for name in outcomes.labels if name not in ordered_outcomes(spec)]
+    if owners and any(label.endswith(":Intercept") for label in labels):
+        fixed += ["Intercept", *(f"Intercept[{name}]" for name in owners)]
     slopes = [label for label in labels if not label.endswith(":Intercept")]
     if slopes:
         fixed += ["beta", *(f"beta[{label}]" for label in slopes)]
@@ -133,7 +142,7 @@ def outcome_priors(
     book : PriorBook
     """
     names = own_labels(labels, outcomes)
-    own = row_of_outcome(values, outcomes)
+    own, ordered = row_of_outcome(values, outcomes), ordered_outcomes(spec)
     intercepts: list[Prior] = []
     slopes: list[Prior] = []
     parameters: dict[str, tuple[Prior, ...]] = {}
@@ -141,6 +150,8 @@ def outcome_priors(
     for outcome, rows, (scale, location) in places:
         wide = 2.5 * scale
         for name, column in zip(names, own[rows].T, strict=True):
+            if name == "Intercept" and outcome in ordered:
+                continue
             if name == "Intercept":
                 keys = (f"Intercept[{outcome}]", "Intercept")
                 intercepts.append(book.prior(keys, "real", Prior("Normal", (location, wide))))
@@ -241,6 +252,7 @@ def resolve_outcomes(
     found = outcome_priors(stacked, design.fixed.values, labels, outcomes, scales, book)
     dim = OUTCOME if spec.outcomes else MEMBER
     parameters, residual = dict(found.parameters), None
+    cutpoints = outcome_cutpoints(stacked, design.response, identifiers, parameters)
     if design.residual is not None:
         # Its occasions are the outcomes, or the members.
         residual = replace(
@@ -270,4 +282,27 @@ def resolve_outcomes(
         intercept_priors=found.intercepts,
         outcome_parameter_priors=parameters,
         outcome_identifiers=identifiers,
+        outcome_cutpoints=cutpoints,
+    )
+
+
+def outcome_cutpoints(
+    spec: ModelSpec,
+    response: Response,
+    identifiers: Sequence[str],
+    parameters: dict[str, tuple[Prior, ...]],
+) -> tuple[OutcomeCutpoints, ...]:
+    """Return the cutpoints of the ordered outcomes; their priors leave `parameters`."""
+    having = spec.outcomes_of_parameter("cutpoints") if spec.families else ()
+    priors = parameters.pop("cutpoints", ())
+    return tuple(
+        OutcomeCutpoints(
+            number,
+            spec.outcome_families[number].outcome,
+            identifiers[number],
+            tuple(str(category) for category in response.by_outcome[number]),
+            prior,
+            spec.outcome_families[number].record.ordered_cutpoints,
+        )
+        for number, prior in zip(having, priors, strict=True)
     )

@@ -45,6 +45,9 @@ class Response:
         What is known of durations that were not observed whole, see `DurationRows`.
     nominal : tuple of str
         Categories of a nominal outcome, the baseline first.
+    by_outcome : tuple of tuple
+        Categories of each of several outcomes that are fitted by likelihoods of their own, empty
+        for those that are not ordered.
     """
 
     values: np.ndarray
@@ -53,6 +56,7 @@ class Response:
     notes: tuple[str, ...] = field(default=())
     bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
     nominal: tuple[str, ...] = ()
+    by_outcome: tuple[tuple[Any, ...], ...] = ()
 
     @property
     def censored(self) -> tuple[int, ...]:

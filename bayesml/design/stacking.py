@@ -97,12 +97,14 @@ def stacked_rows(spec: ModelSpec, frame: pd.DataFrame, columns: Mapping[str, str
         An outcome is not numeric, or is never observed.
     """
     names = list(spec.outcomes)
+    ordered = ordered_outcomes(spec)
     for name in names:
-        if not _is_numeric(frame[name]):
+        if name not in ordered and not _is_numeric(frame[name]):
             raise TableError(
                 f"The outcome {quoted(name)} holds {frame[name].dtype} values "
                 f"({listed([str(v) for v in frame[name].dropna().head(3)], 3)}), and several "
-                "outcomes take numbers. Convert it: pandas.to_numeric(table[...])."
+                "outcomes take numbers, or ordered categories with family='ordinal'. Convert it: "
+                "pandas.to_numeric(table[...])."
             )
     parts = columns_of_outcomes(spec)
     needed = [
@@ -113,7 +115,15 @@ def stacked_rows(spec: ModelSpec, frame: pd.DataFrame, columns: Mapping[str, str
     complete = rows_used(frame, needed) if needed else None
     used = frame if complete is None else complete.frame
     positions = np.arange(len(frame)) if complete is None else complete.positions
-    values = np.column_stack([numeric_column(used, name, "The outcome") for name in names])
+    # Categories are numbered with the outcome's own rows; here only their gaps matter.
+    values = np.column_stack(
+        [
+            np.where(used[name].isna(), np.nan, 0.0)
+            if name in ordered
+            else numeric_column(used, name, "The outcome")
+            for name in names
+        ]
+    )
     for column, numbers in parts.items():
         # Without its trials, or its exposure, an outcome is not there.
         unknown = np.isnan(numeric_column(used, column, f"The {columns[column]}"))
@@ -126,7 +136,8 @@ def stacked_rows(spec: ModelSpec, frame: pd.DataFrame, columns: Mapping[str, str
                 "out of the model."
             )
     row, outcome = np.nonzero(seen)
-    stacked = used.drop(columns=names).iloc[row].reset_index(drop=True)
+    dropped = [name for name in names if name not in ordered]
+    stacked = used.drop(columns=dropped).iloc[row].reset_index(drop=True)
     stacked[ROW] = positions[row] + 1
     stacked[OUTCOME] = pd.Categorical.from_codes(outcome, pd.Index(names))
     stacked[VALUE] = values[seen]
@@ -163,6 +174,12 @@ def _counts(
     return " ".join(found)
 
 
+def ordered_outcomes(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the columns of the outcomes that have ordered categories, among several."""
+    families = spec.outcome_families if spec.families else ()
+    return tuple(item.outcome for item in families if item.record.response == "ordered")
+
+
 def _is_numeric(column: pd.Series) -> bool:
     kinds = pd.api.types
     return kinds.is_bool_dtype(column.dtype) or kinds.is_numeric_dtype(column.dtype)
@@ -191,6 +208,8 @@ def one_outcome(spec: ModelSpec, number: int, name: str) -> ModelSpec:
         families=(),
         links=(),
         priors=(),
+        categories=dict(spec.categories_by_outcome).get(name, ()) if spec.families else (),
+        categories_by_outcome=(),
         baseline=(),
         structure="model",
         trials=spec.trials if kind == "binary" else None,
@@ -224,7 +243,8 @@ def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
     for place, name in enumerate(spec.outcomes):
         own = one_outcome(spec, place, name)
         rows = number == place
-        wanted = [VALUE, *([own.trials] if isinstance(own.trials, str) else [])]
+        value = name if own.family_record.response == "ordered" else VALUE
+        wanted = [value, *([own.trials] if isinstance(own.trials, str) else [])]
         column = frame.loc[rows, wanted].rename(columns={VALUE: name}).reset_index(drop=True)
         found.append(find_response(own, column, positions[rows]))
     values = np.empty(len(frame), dtype=np.result_type(*(item.values for item in found)))
@@ -237,7 +257,8 @@ def stacked_response(spec: ModelSpec, frame: pd.DataFrame, positions: np.ndarray
         for place, response in enumerate(found):
             trials[number == place] = 1 if response.trials is None else response.trials
     notes += [*_independent_residuals(spec), *_lone_successes(spec, found)]
-    return Response(values, trials, notes=tuple(notes))
+    categories = tuple(item.categories for item in found) if spec.families else ()
+    return Response(values, trials, notes=tuple(notes), by_outcome=categories)
 
 
 def _lone_successes(spec: ModelSpec, found: Sequence[Response]) -> list[str]:

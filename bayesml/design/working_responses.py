@@ -78,9 +78,10 @@ def working_response(spec: ModelSpec, response: Response, offset: np.ndarray | N
         mean = np.clip(y.mean(), 0.005, 0.995) * np.ones_like(y)
         return Working(spec.link_record.forward(mean) - shift, unit, False)
     elif kind == "ordered":
-        shares = np.bincount(response.values) / len(y)
+        codes = response.values.astype(np.int64)
+        shares = np.bincount(codes) / len(y)
         middle = np.cumsum(shares) - shares / 2
-        latent = spec.link_record.forward(middle)[response.values]
+        latent = spec.link_record.forward(middle)[codes]
     else:
         latent = y - shift
     constant = np.full_like(y, 1 / residual_spread(np.var(latent), latent))

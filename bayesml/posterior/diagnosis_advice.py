@@ -4,7 +4,7 @@ None of these makes the draws wrong; each says that a part of the model is more 
 tell, and what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from bayesml.posterior.diagnosis_findings import Problem
 from bayesml.posterior.diagnosis_remedies import TOUCHES_ZERO, tighter_prior
 from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
-from bayesml.posterior.labelled_draws import correlated_pairs
+from bayesml.posterior.labelled_draws import correlated_pairs, shown_names
 from bayesml.quantities.correlation_matrices import lkj_marginal
 from bayesml.quantities.prior_distances import boundary_ratio, quantile_distance
 from bayesml.records.facts import GroupingFacts
@@ -153,13 +153,20 @@ def _collinear_remedy(first: str, second: str, grouping: GroupingFacts) -> str:
 
 
 def _cutpoint_advice(fit: Fit, judged: set[str]) -> Iterator[Problem]:
-    categories = fit.facts.categories
-    if not fit.spec.family_of(None).record.ordered_cutpoints:
-        return
-    if fit.posterior["cutpoints"].ndim != 3:
-        return
-    draws = _flat(fit, "cutpoints")
-    labels = [f"cutpoints[{low}|{high}]" for low, high in pairwise(categories)]
+    facts = fit.facts
+    if facts.categories and fit.spec.family_of(None).record.ordered_cutpoints:
+        yield from _touching(fit, "cutpoints", "cutpoints", facts.categories, judged)
+    for item in facts.ordered:
+        if fit.spec.family_of(item.outcome).record.ordered_cutpoints:
+            shown = shown_names(fit)[item.variable]
+            yield from _touching(fit, item.variable, shown, item.categories, judged)
+
+
+def _touching(
+    fit: Fit, variable: str, shown: str, categories: Sequence[str], judged: set[str]
+) -> Iterator[Problem]:
+    draws = _flat(fit, variable)
+    labels = [f"{shown}[{low}|{high}]" for low, high in pairwise(categories)]
     for place, category in enumerate(categories[1:-1]):
         below, above = labels[place : place + 2]
         if not {below, above} <= judged:

@@ -85,7 +85,8 @@ def influence(fit: Fit, grouping: str, draws: int = 1000, seed: int | None = Non
         )
     rows, places = likelihood_rows(fit), chosen_places(fit.draws_made, int(draws))
     chosen = likelihood_draws(fit).block(places)
-    fixed, spreads = _scalars(fit, ["beta", "cutpoints"]), _spreads(fit)
+    cutpoints = ["cutpoints", *(item.variable for item in fit.facts.ordered)]
+    fixed, spreads = _scalars(fit, ["beta", *cutpoints]), _spreads(fit)
     labels = [*fixed, *spreads]
     values = np.column_stack([*fixed.values(), *spreads.values()])[places]
     limit = {"highest_k": highest_reliable_k(len(places)), "highest_cook": 4 / facts.units}

@@ -132,7 +132,7 @@ def _normal_rows(
     if not alone.any():
         return likelihood(eta)
     unknown = {name: ~slots[alone] for name, slots in known.items()}
-    if family_named(rows.family).response == "nominal":
+    if not rows.families and family_named(rows.family).response == "nominal":
         found = np.empty_like(eta)
         found[~alone] = likelihood.rows(np.flatnonzero(~alone))(eta[~alone])
         rng = np.random.default_rng(_SEED)

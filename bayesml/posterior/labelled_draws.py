@@ -82,8 +82,9 @@ def labelled_draws(fit: Fit, variables: Sequence[str] | str | None = None) -> La
             values = values.reshape(*values.shape[:2], -1)
         elif name == "beta" and fit.facts.outcomes:
             # One label, as priors and tables of effects have it: "written:Intercept".
-            entries = [(label,) for label in fit.facts.coefficients]
-            values = values.reshape(*values.shape[:2], -1)
+            estimated = fit.facts.estimated
+            entries = [(fit.facts.coefficients[place],) for place in estimated]
+            values = values.reshape(*values.shape[:2], -1)[..., list(estimated)]
         else:
             coords = [[str(label) for label in draws[dim].values] for dim in draws.dims[2:]]
             entries = list(product(*coords))
@@ -104,6 +105,8 @@ def shown_names(fit: Fit) -> dict[str, str]:
         for kind in ("sd", "corr", "nu", "u"):
             if f"{kind}_{grouping.identifier}" in shown:
                 shown[f"{kind}_{grouping.identifier}"] = f"{kind}_{grouping.name}"
+    for item in fit.facts.ordered:
+        shown[item.variable] = f"cutpoints_{fit.facts.outcomes[item.outcome]}"
     return shown
 
 

@@ -34,6 +34,7 @@ def parameter_draws_of(
         return {
             item.name: parameter_values(fit, item.name)[..., case.outcome]
             for item in fit.spec.family_of(case.outcome).record.parameters
+            if item.name != "cutpoints"
         }
     found = {
         item.name: _values(fit, item.name)

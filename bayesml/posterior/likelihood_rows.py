@@ -10,6 +10,7 @@ import numpy as np
 from bayesml.design.member_terms import slot_terms
 from bayesml.posterior.residual_fits import correlated_residuals
 from bayesml.quantities.log_likelihoods import MixedLikelihood, RowLikelihood, category_bounds
+from bayesml.quantities.mixed_outcomes import cutpoints_of_outcome
 from bayesml.quantities.residual_covariances import CorrelatedResiduals
 from bayesml.quantities.response_means import response_mean
 from bayesml.specs.category_effects import CATEGORY_SPECIFIC
@@ -248,7 +249,9 @@ def row_likelihood(
             name: value[:, own].T if value.ndim == 2 else value
             for name, value in parameters.items()
         }
-    if "cutpoints" in draws.parameters:
+    if "cutpoints" in draws.parameters and rows.families:
+        parameters |= _bounds_by_outcome(rows, draws.parameters["cutpoints"], chosen)
+    elif "cutpoints" in draws.parameters:
         cutpoints = draws.parameters["cutpoints"]
         lower, upper = category_bounds(outcome, cutpoints)
         parameters |= {"lower": lower, "upper": upper, "cutpoints": cutpoints.T[:, None]}
@@ -268,6 +271,23 @@ def row_likelihood(
         number = rows.outcome_number[chosen]
         return MixedLikelihood("", "", values, parameters, number, rows.families)
     return RowLikelihood(rows.family, rows.link, values, parameters)
+
+
+def _bounds_by_outcome(
+    rows: LikelihoodRows, cutpoints: np.ndarray, chosen: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the cutpoints of several outcomes, and those around the category of each row."""
+    assert rows.outcome_number is not None
+    number = rows.outcome_number[chosen]
+    lower = np.full((len(chosen), len(cutpoints)), np.nan)
+    upper = lower.copy()
+    for place in np.unique(number):
+        own = cutpoints_of_outcome(cutpoints, int(place))
+        if own.size:
+            of_outcome = number == place
+            bounds = category_bounds(rows.outcome[chosen[of_outcome]], own)
+            lower[of_outcome], upper[of_outcome] = bounds
+    return {"lower": lower, "upper": upper, "cutpoints": cutpoints}
 
 
 def known_predictor(

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bayesml.quantities.mixed_outcomes import joined_outcomes
-from bayesml.quantities.response_means import response_mean, response_mean_over_normal
+from bayesml.quantities.mixed_outcomes import CUTPOINTS, joined_outcomes
+from bayesml.quantities.response_means import (
+    category_probabilities,
+    response_mean,
+    response_mean_over_normal,
+)
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.outcome_families import OutcomeFamily
 
@@ -17,7 +21,7 @@ def means_by_outcome(
     parameters: Mapping[str, np.ndarray],
     outcome: np.ndarray,
 ) -> np.ndarray:
-    """Return the expected outcomes of rows.
+    """Return the expected outcomes of rows, of ordered ones the probabilities of categories.
 
     Parameters
     ----------
@@ -28,27 +32,43 @@ def means_by_outcome(
     variance : array that broadcasts to (rows, draws), or None
         Variance of the effects that are averaged over.
     parameters : mapping of str to array, shape (rows, draws)
-        With ``trials``, shape (rows, 1).
+        With ``trials``, shape (rows, 1), and cutpoints as `padded_cutpoints` gives them.
     outcome : array of int, shape (rows,)
         Number of each row's outcome.
 
     Returns
     -------
-    array, shape (rows, draws)
+    array, shape (rows, draws), or (rows, categories, draws) where an outcome is ordered
+        An outcome with fewer categories, or without any, has NaN after its own.
     """
     values = dict(parameters)
     if variance is not None:
         values["variance"] = np.broadcast_to(variance, eta.shape)
+    most = values[CUTPOINTS].shape[-1] + 1 if CUTPOINTS in values else 0
 
     def mean(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
         one = spec.family_of(place)
+        if CUTPOINTS in own:
+            shares = category_probabilities(
+                one.record.name, one.link.name, of_rows, own[CUTPOINTS], own.get("variance")
+            )
+            return _padded(shares.swapaxes(0, 1), most)
         if variance is None:
             found = response_mean(one.link.name, of_rows)
         else:
             found = response_mean_over_normal(one.link.name, of_rows, own["variance"])
-        return np.asarray(found * one.record.mean_factor(own) * own["trials"])
+        found = np.asarray(found * one.record.mean_factor(own) * own["trials"])
+        return _padded(found[None], most) if most else found
 
-    return joined_outcomes(outcome, eta, values, mean, axis=-2)
+    found = joined_outcomes(outcome, eta, values, mean, axis=-2)
+    return found.swapaxes(0, 1) if most else found
+
+
+def _padded(values: np.ndarray, length: int) -> np.ndarray:
+    """Return an array with NaN behind its first axis up to this length."""
+    found = np.full((length, *values.shape[1:]), np.nan)
+    found[: len(values)] = values
+    return found
 
 
 def outcomes_by_family(
@@ -63,7 +83,9 @@ def outcomes_by_family(
 
     def drawn(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
         one = spec.family_of(place)
-        mean = response_mean(one.link.name, of_rows)
+        mean = of_rows if CUTPOINTS in own else response_mean(one.link.name, of_rows)
+        if CUTPOINTS in own and axis == -1:
+            own = {**own, CUTPOINTS: own[CUTPOINTS][:, None]}
         return one.record.simulate(rng, mean, {**own, "link": one.link.name}, own["trials"])
 
     return joined_outcomes(outcome, eta, parameters, drawn, axis)
@@ -103,10 +125,34 @@ def moments_by_outcome(
     """Return mean and SD of every row; arguments as in `replicated_by_outcome`."""
 
     def both(place: int, of_rows: np.ndarray, own: Mapping[str, np.ndarray]) -> np.ndarray:
+        if CUTPOINTS in own:
+            cutpoints = own[CUTPOINTS].T[..., None]
+            return np.stack(category_moments(spec.family_of(place), of_rows, cutpoints))
         return np.stack(mean_and_sd(spec.family_of(place), of_rows, own, own["trials"]))
 
     mean, sd = joined_outcomes(outcome, eta, parameters, both, axis=-1)
     return mean, sd
+
+
+def category_moments(
+    one: OutcomeFamily, eta: np.ndarray, cutpoints: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of the number of an ordered outcome's category, from 0.
+
+    Parameters
+    ----------
+    one : OutcomeFamily
+    eta : array, shape (draws, rows)
+    cutpoints : array that broadcasts to (cutpoints, draws, rows)
+    """
+    mean, square = np.zeros_like(eta), np.zeros_like(eta)
+    assert one.record.category_shares is not None
+    with np.errstate(over="ignore", under="ignore"):
+        shares = one.record.category_shares(one.link.name, eta, cutpoints)
+    for place, share in enumerate(shares):
+        mean += place * share
+        square += place**2 * share
+    return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
 
 
 def mean_and_sd(

@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesml.quantities.mixed_outcomes import parameters_by_outcome
+from bayesml.quantities.mixed_outcomes import (
+    CUTPOINTS,
+    padded_cutpoints,
+    parameters_by_outcome,
+)
 
 if TYPE_CHECKING:
     from bayesml.records.fits import Fit
@@ -13,7 +17,9 @@ if TYPE_CHECKING:
 def parameter_values(fit: "Fit", name: str) -> np.ndarray:
     """Return the draws of a parameter of the likelihood, shape (chains, draws, ...).
 
-    Outcomes of families that do not have it have NaN, so that the last axis counts all outcomes.
+    Outcomes of families that do not have it have NaN, so that the last axis counts all outcomes;
+    cutpoints of several outcomes have an axis of outcomes before their own, see
+    `padded_cutpoints`.
 
     Parameters
     ----------
@@ -21,9 +27,17 @@ def parameter_values(fit: "Fit", name: str) -> np.ndarray:
     name : str
         Such as ``"sigma"``.
     """
-    draws = fit.posterior[name].transpose("chain", "draw", ...)
-    values = np.asarray(draws.values, dtype=float)
+    if name == CUTPOINTS and fit.facts.ordered:
+        own = {item.outcome: variable_values(fit, item.variable) for item in fit.facts.ordered}
+        return padded_cutpoints(own, len(fit.facts.outcomes))
+    values = variable_values(fit, name)
     if not fit.spec.families:
         return values
     having = fit.spec.outcomes_of_parameter(name)
     return parameters_by_outcome(values, having, len(fit.facts.outcomes))
+
+
+def variable_values(fit: "Fit", name: str) -> np.ndarray:
+    """Return the draws of a variable of the posterior, shape (chains, draws, ...)."""
+    draws = fit.posterior[name].transpose("chain", "draw", ...)
+    return np.asarray(draws.values, dtype=float)

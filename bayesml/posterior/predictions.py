@@ -18,6 +18,12 @@ from bayesml.posterior.linear_predictors import (
     predictor_blocks,
 )
 from bayesml.posterior.outcome_draws import outcomes_of_block
+from bayesml.posterior.outcome_tables import (
+    drawn_outcomes_table,
+    drawn_shares,
+    entries_table,
+    outcome_entries,
+)
 from bayesml.posterior.prediction_rows import PredictionRows, new_rows, rows_of_fit
 from bayesml.posterior.replicated_rows import checked_seed
 from bayesml.posterior.residual_fits import residual_record
@@ -131,10 +137,15 @@ def predict(
         correlated as their residuals are. Means of ordered and nominal outcomes have a row per
         category, named in the column `category`; linear predictors with category-specific effects
         one per `cutpoint`; drawn categories have the columns `mode` with its `probability`, and
-        where they are ordered `median`, `lower`, `upper`. Attributes: `groups`,
+        where they are ordered `median`, `lower`, `upper`. Where some of several outcomes are
+        ordered, means have the columns `outcome` and `category`, which is empty for the others;
+        of drawn outcomes the ordered ones have `mode` and `probability`, the others the numbers.
+        Attributes: `groups`,
         `kind`, `scale`, `prob`, `interval`, `seed` where numbers were drawn, and `residuals`,
         the strategy of correlated residuals' units. The DataArray has
-        the dims chain, draw, obs (and category or cutpoint).
+        the dims chain, draw, obs (and category or cutpoint); where some of several outcomes are
+        ordered, categories are among the entries of obs, named by the coordinate `category`, and
+        drawn ones are numbers from 0.
 
     Raises
     ------
@@ -183,6 +194,16 @@ def predict(
     attrs |= {"prob": float(prob), "interval": interval}
     if kind == "outcome" and (fit.facts.categories or fit.facts.nominal):
         table = _category_table(fit, rows, seed, prob)
+    elif kind == "outcome" and fit.facts.ordered:
+        most = max(len(item.categories) for item in fit.facts.ordered)
+        parts = _on_blocks(
+            fit,
+            rows,
+            kind,
+            seed,
+            lambda _, values: (summarise_rows(values, prob), drawn_shares(values, most)),
+        )
+        table = drawn_outcomes_table(fit, rows, _NUMBERS, parts)
     else:
         table = _table(fit, rows, kind, seed, prob, residuals)
     table.attrs = attrs
@@ -259,9 +280,10 @@ def _table(
     parts = _on_blocks(
         fit, rows, kind, seed, lambda _, values: summarise_rows(values, prob), residuals
     )
-    numbers = {
-        name: np.concatenate([getattr(part, name) for part in parts]).ravel() for name in _NUMBERS
-    }
+    numbers = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
+    if kind == "mean" and fit.facts.ordered:
+        return entries_table(fit, outcome_entries(fit, rows), numbers)
+    numbers = {name: values.ravel() for name, values in numbers.items()}
     axis, entries = prediction_axis(fit, kind)
     if axis:
         labels = pd.Categorical(entries * len(rows.index), entries, ordered=not fit.facts.nominal)
@@ -321,15 +343,23 @@ def _array(
     categories = list(fit.facts.categories or fit.facts.nominal)
     axis, entries = prediction_axis(fit, kind)
     shape = (len(rows.index), *([len(entries)] if axis else []))
-    whole = kind == "outcome" and bool(categories)
+    all_ordered = 0 < len(fit.facts.ordered) == len(fit.facts.outcomes)
+    whole = kind == "outcome" and (bool(categories) or all_ordered)
+    entries_of = outcome_entries(fit, rows) if kind == "mean" and fit.facts.ordered else None
+    if entries_of is not None:
+        shape = (len(entries_of.outcome),)
     values = np.empty((chains * number, *shape), dtype=np.int64 if whole else float)
 
     def keep(place: slice, block: np.ndarray) -> None:
+        if entries_of is not None:
+            start, stop = entries_of.starts[[place.start, place.stop]]
+            values[:, start:stop] = block[entries_of.chosen[place]].T
+            return
         values[:, place] = np.moveaxis(block, -1, 0)
 
     _on_blocks(fit, rows, kind, seed, keep, residuals)
     unnamed = rows.index.nlevels > 1 or fit.facts.stacked
-    obs = np.arange(len(rows.index)) if unnamed else rows.index.to_numpy()
+    obs = np.arange(shape[0]) if unnamed else rows.index.to_numpy()
     coords: dict[str, Any] = {
         "chain": posterior["chain"].values,
         "draw": posterior["draw"].values,
@@ -337,14 +367,19 @@ def _array(
     }
     if axis:
         coords[axis] = entries
-    if whole:
+    if whole and categories:
         attrs["categories"] = categories
+    for item in fit.facts.ordered if kind == "outcome" else ():
+        attrs[f"categories_{fit.facts.outcomes[item.outcome]}"] = list(item.categories)
     dims = list(coords)
-    labels = _outcome_labels(fit, rows)
+    labels, index = _outcome_labels(fit, rows), rows.index
+    if entries_of is not None:
+        labels, index = entries_of.outcome, entries_of.index
+        coords["category"] = ("obs", entries_of.category)
     if labels is not None:
         coords |= {fit.facts.outcome_dim: ("obs", labels)}
         if fit.facts.stacked:
-            coords["row"] = ("obs", np.asarray(rows.index))
+            coords["row"] = ("obs", np.asarray(index))
     return xr.DataArray(
         values.reshape(chains, number, *shape),
         coords=coords,

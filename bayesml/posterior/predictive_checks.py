@@ -185,7 +185,7 @@ def _statistics(
 ) -> tuple[Statistics, Statistics]:
     """Return the statistics of a block's replications, and those of the data."""
     kind, outcome = checked.kind, checked.outcome[None]
-    categories = checked.fit.facts.categories or checked.fit.facts.nominal
+    categories = checked.categories
     replicated: Statistics = {}
     observed: Statistics = {}
     if kind == "nominal" and units == SAME:

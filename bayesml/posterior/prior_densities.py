@@ -77,6 +77,9 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
         if part.category_specific:
             shift = shift + _values(fit, "beta_cs") @ np.array(part.coefficient_means)
     for parameter in fit.spec.scalar_parameters:
+        if parameter.name == "cutpoints" and facts.ordered:
+            found["cutpoints"] = _cutpoint_densities(fit, texts)
+            continue
         values = _values(fit, parameter.name)
         if parameter.name == "cutpoints":
             values = values - shift
@@ -119,6 +122,24 @@ def _coefficient_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.n
             [_density(texts[f"beta[{labels[n]}]"], "real", beta[..., n]) for n in slopes], axis=0
         )
     return found
+
+
+def _cutpoint_densities(fit: Fit, texts: Mapping[str, str]) -> np.ndarray:
+    """Return the density of the cutpoints of all ordered outcomes among several.
+
+    Their priors hold at the mean of the predictors over the outcome's own rows.
+    """
+    facts, beta = fit.facts, fit.coefficient_draws
+    labels, means = list(facts.coefficients), np.array(facts.coefficient_means)
+    total = np.zeros(beta.shape[:2])
+    for item in facts.ordered:
+        outcome = facts.outcomes[item.outcome]
+        places = outcome_places(facts, labels, item.outcome)
+        share = means[labels.index(f"{outcome}:Intercept")]
+        shift = beta[..., places] @ (means[places] / share)
+        at_mean = _values(fit, item.variable) - shift[..., None]
+        total += _density(texts[f"cutpoints[{outcome}]"], "real", at_mean).sum(axis=-1)
+    return total
 
 
 def _residual_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.ndarray]:

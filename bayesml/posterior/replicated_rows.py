@@ -16,6 +16,7 @@ from bayesml.posterior.effect_distributions import (
 from bayesml.posterior.fitted_rows import FittedRows, UnitRows, fitted_rows
 from bayesml.posterior.linear_predictors import flat_draws, flat_parameters
 from bayesml.posterior.mixed_predictions import (
+    category_moments,
     mean_and_sd,
     moments_by_outcome,
     replicated_by_outcome,
@@ -98,6 +99,12 @@ class CheckedRows:
         one = spec.family_record if number is None else spec.family_of(number).record
         response = one.response
         return "share" if response == "binary" and self.has_trials else response
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories of the outcome, ordered or nominal."""
+        facts = self.fit.facts
+        return facts.categories_of(self.rows.outcome_number) or facts.nominal
 
     @property
     def has_trials(self) -> bool:
@@ -270,7 +277,11 @@ def row_parameters(checked: CheckedRows, draws: ChosenDraws) -> dict[str, np.nda
     """Return the likelihood's parameters, each an array that broadcasts to (draws, rows, ...)."""
     if checked.fit.facts.outcome_column:
         own = outcomes_of_rows(checked)
-        return {name: value[:, own] for name, value in draws.parameters.items()}
+        # Cutpoints of several outcomes have no axis of rows.
+        return {
+            name: value if name == "cutpoints" else value[:, own]
+            for name, value in draws.parameters.items()
+        }
     # One more axis than the draws: the rows.
     found = {name: np.expand_dims(value, 1) for name, value in draws.parameters.items()}
     for part in checked.fit.facts.parts:
@@ -328,17 +339,10 @@ def outcome_moments(
     if spec.families:
         of_rows = {**row_parameters(checked, draws), "trials": _trials_of(checked)}
         return moments_by_outcome(spec, eta, of_rows, outcomes_of_rows(checked))
-    family, link = spec.family_record, spec.link_record
+    family = spec.family_record
     if family.response == "ordered":
-        mean, square = np.zeros_like(eta), np.zeros_like(eta)
         cutpoints = np.moveaxis(row_parameters(checked, draws)["cutpoints"], -1, 0)
-        assert family.category_shares is not None
-        with np.errstate(over="ignore", under="ignore"):
-            shares = family.category_shares(link.name, eta, cutpoints)
-        for place, share in enumerate(shares):
-            mean += place * share
-            square += place**2 * share
-        return mean, np.sqrt(np.maximum(square - mean**2, 1e-24))
+        return category_moments(spec.family_of(None), eta, cutpoints)
     trials = np.ones(1) if checked.rows.trials is None else checked.rows.trials
     return mean_and_sd(spec.family_of(None), eta, row_parameters(checked, draws), trials)
 

@@ -28,7 +28,8 @@ def summary(
     -------
     DataFrame
         Index such as ``beta[standLRT]``, ``sd_school[Intercept]``,
-        ``corr_school[Intercept, standLRT]``, ``sigma``, ``cutpoints[0|1]``. Columns `mean`,
+        ``corr_school[Intercept, standLRT]``, ``sigma``, ``cutpoints[0|1]``, of an ordered outcome
+        among several ``cutpoints_grade[0|1]``. Columns `mean`,
         `median`, `sd`, `lower` and `upper` in the variable's unit (the link scale for `beta`,
         `sd_` and `cutpoints`), `ess_bulk` and `ess_tail` (effective numbers of draws), `r_hat`,
         and `mcse_mean` (Monte Carlo standard error of the mean). The attributes `prob` and

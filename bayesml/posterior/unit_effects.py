@@ -188,6 +188,8 @@ def group_coefficients(
     for column, label in enumerate(effects.terms):
         predictor = predictors[label]
         place = coefficient_place(label.removeprefix(f"{predictor}:"), coefficients[predictor])
+        # An intercept that is 0 has cutpoints in its place.
+        place = place if predictor or place in fit.facts.estimated else None
         places.append(place)
         if place is not None:
             shift[:, :, column] = predictor_coefficients(fit, predictor)[:, :, place]
@@ -229,19 +231,21 @@ def _coefficient_notes(fit: Fit, effects: UnitDraws, places: Sequence[int | None
     name, facts = effects.grouping.name, fit.facts
     notes = []
     alone = [term for term, place in zip(effects.terms, places, strict=True) if place is None]
-    if "Intercept" in alone and facts.categories:
+    shifts = {"Intercept"} if facts.categories else set()
+    shifts |= {f"{facts.outcomes[item.outcome]}:Intercept" for item in facts.ordered}
+    for term in sorted(shifts & set(alone)):
         notes.append(
-            "An ordinal model has cutpoints in place of the intercept: Intercept is u alone, the "
+            f"An ordinal model has cutpoints in place of the intercept: {term} is u alone, the "
             "unit's shift on the latent scale."
         )
-        alone.remove("Intercept")
+        alone.remove(term)
     if alone:
         notes.append(
             f"{listed(alone)} varies over {name} but is not in the fixed part: what is given is u "
             "alone, and its mean over all units is 0 by assumption."
         )
     everywhere = [coefficient_place(term, facts.coefficients) for term in effects.grouping.terms]
-    fixed = [label for place, label in enumerate(facts.coefficients) if place not in everywhere]
+    fixed = [facts.coefficients[place] for place in facts.estimated if place not in everywhere]
     if fixed:
         notes.append(
             f"{listed(fixed)} is the same in every unit of {name} and is not listed: see "

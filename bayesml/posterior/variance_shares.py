@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesml.errors import FitError, did_you_mean, quoted
+from bayesml.errors import FitError, did_you_mean, listed, quoted
 from bayesml.posterior.effect_distributions import (
     require_normal_effects,
     require_shared_terms,
@@ -159,6 +159,13 @@ def check_scale(fit: Fit, scale: str) -> None:
         raise FitError(f"scale is {quoted(str(scale))}. Allowed: 'latent', 'response'.")
     if scale == "response":
         refuse_nominal(fit.facts, "The response scale", "Use scale='latent'.")
+    if scale == "response" and fit.facts.ordered:
+        names = listed([fit.facts.outcomes[item.outcome] for item in fit.facts.ordered])
+        raise FitError(
+            f"On the response scale every cutpoint of {names} has a share of its own, and other "
+            "outcomes have one, so they are not set side by side in this version. Use "
+            "scale='latent', or fit a model of its own for it."
+        )
 
 
 def _shares(

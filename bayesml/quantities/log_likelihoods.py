@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayesml.quantities.mixed_outcomes import joined_outcomes
+from bayesml.quantities.mixed_outcomes import CUTPOINTS, cutpoints_of_outcome, joined_outcomes
 from bayesml.specs.families import FAMILIES
 
 # Slopes and curvatures beyond it are as good as infinite.
@@ -85,6 +85,11 @@ class MixedLikelihood(RowLikelihood):
         Outcome of each row.
     families : tuple of (str, str)
         Family and link of each outcome.
+
+    Notes
+    -----
+    Of ordered outcomes `parameters` holds ``lower`` and ``upper`` by row, NaN in rows of others,
+    and ``cutpoints`` as `padded_cutpoints` gives them.
     """
 
     number: np.ndarray
@@ -98,28 +103,40 @@ class MixedLikelihood(RowLikelihood):
         ) -> np.ndarray:
             family, link = self.families[place]
             outcome = self.outcome[self.number == place]
-            return RowLikelihood(family, link, outcome, parameters)(values)
+            own = dict(parameters)
+            if CUTPOINTS in own:
+                own[CUTPOINTS] = own[CUTPOINTS].T[:, None]
+            return RowLikelihood(family, link, outcome, own)(values)
 
         return joined_outcomes(self.number, eta, self.parameters, of_outcome, axis=-2)
 
     def rows(self, chosen: np.ndarray) -> "MixedLikelihood":
         """Return the log-likelihood of some of the rows."""
-        fewer = super().rows(chosen)
+        fewer = RowLikelihood("", "", self.outcome, self._of_rows).rows(chosen)
         return replace(
             self,
             outcome=fewer.outcome,
-            parameters=fewer.parameters,
+            parameters={**self.parameters, **fewer.parameters},
             number=self.number[chosen],
         )
+
+    @property
+    def _of_rows(self) -> dict[str, np.ndarray]:
+        """Return the parameters but the cutpoints, which have no axis of rows."""
+        return {name: value for name, value in self.parameters.items() if name != CUTPOINTS}
 
     def of_outcomes(self) -> list[tuple[np.ndarray, RowLikelihood]]:
         """Return the rows of each outcome with their log-likelihood."""
         found = []
         for place in np.unique(self.number):
             rows = np.flatnonzero(self.number == place)
-            own = super().rows(rows)
             family, link = self.families[place]
-            found.append((rows, RowLikelihood(family, link, own.outcome, own.parameters)))
+            own = RowLikelihood(family, link, self.outcome, self._of_rows).rows(rows)
+            if CUTPOINTS in self.parameters:
+                cutpoints = cutpoints_of_outcome(self.parameters[CUTPOINTS], int(place))
+                parameters = {**own.parameters, CUTPOINTS: cutpoints.T[:, None]}
+                own = replace(own, parameters=parameters)
+            found.append((rows, own))
         return found
 
 

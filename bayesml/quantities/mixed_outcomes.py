@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+CUTPOINTS = "cutpoints"
+
 # From the number of an outcome, its rows of an array, and its rows of parameters.
 OfOutcome = Callable[[int, np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
@@ -33,6 +35,57 @@ def parameters_by_outcome(values: np.ndarray, having: Sequence[int], outcomes: i
     return found
 
 
+def padded_cutpoints(by_outcome: Mapping[int, np.ndarray], outcomes: int) -> np.ndarray:
+    """Return the cutpoints of ordered outcomes as one array; NaN where an outcome has fewer.
+
+    Parameters
+    ----------
+    by_outcome : mapping of int to array, shape (..., cutpoints)
+        By the outcome's number.
+    outcomes : int
+        Number of all outcomes.
+
+    Returns
+    -------
+    array, shape (..., outcomes, cutpoints)
+
+    Examples
+    --------
+    >>> padded_cutpoints({1: np.array([[-1.0, 2.0]])}, 2).tolist()
+    [[[nan, nan], [-1.0, 2.0]]]
+    """
+    draws = next(iter(by_outcome.values())).shape[:-1]
+    most = max(values.shape[-1] for values in by_outcome.values())
+    found = np.full((*draws, outcomes, most), np.nan)
+    for place, values in by_outcome.items():
+        found[..., place, : values.shape[-1]] = values
+    return found
+
+
+def cutpoints_of_outcome(padded: np.ndarray, place: int) -> np.ndarray:
+    """Return the cutpoints of one outcome.
+
+    Parameters
+    ----------
+    padded : array, shape (draws, outcomes, cutpoints)
+        As `padded_cutpoints` gives them.
+    place : int
+        Number of the outcome.
+
+    Returns
+    -------
+    array, shape (draws, cutpoints)
+        Without columns where the outcome is not ordered.
+
+    Examples
+    --------
+    >>> cutpoints_of_outcome(padded_cutpoints({1: np.array([[-1.0, 2.0]])}, 2), 1).tolist()
+    [[-1.0, 2.0]]
+    """
+    own = padded[:, place]
+    return own[:, ~np.isnan(own).all(axis=0)]
+
+
 def joined_outcomes(
     number: np.ndarray,
     values: np.ndarray,
@@ -49,10 +102,12 @@ def joined_outcomes(
     values : array
         With rows on `axis`.
     parameters : mapping of str to array
-        Of the same number of axes, with rows on `axis`, or one entry there for all rows.
+        Of the same number of axes, with rows on `axis`, or one entry there for all rows; the
+        cutpoints of ordered outcomes as `padded_cutpoints` gives them.
     use : callable
         ``use(outcome, values, parameters)`` returns an array of the shape of its values, or with
-        further axes before them.
+        further axes before them. Of an ordered outcome the parameters hold ``cutpoints``, shape
+        (draws, cutpoints).
     axis : int
         Axis of the rows, counted from the last: -1 or -2.
 
@@ -70,7 +125,12 @@ def joined_outcomes(
     found = np.empty(0)
     for place in np.unique(number):
         rows = np.flatnonzero(number == place)
-        own = {name: _rows(item, rows, axis) for name, item in parameters.items()}
+        own = {
+            name: _rows(item, rows, axis) for name, item in parameters.items() if name != CUTPOINTS
+        }
+        if CUTPOINTS in parameters:
+            cutpoints = cutpoints_of_outcome(parameters[CUTPOINTS], int(place))
+            own |= {CUTPOINTS: cutpoints} if cutpoints.size else {}
         made = use(int(place), np.take(values, rows, axis=axis), own)
         if not found.size:
             found = np.empty((*made.shape[: made.ndim - values.ndim], *values.shape))

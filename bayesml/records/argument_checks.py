@@ -72,6 +72,36 @@ def plain_value(value: Any, name: str) -> Any:
     )
 
 
+def categories_given(values: Any) -> dict[str, Any]:
+    """Return the categories of an outcome, by outcome where a mapping says them.
+
+    Returns
+    -------
+    dict
+        The entry `categories` or `categories_by_outcome` of a specification.
+
+    Raises
+    ------
+    SpecError
+        They are no list.
+    """
+    if isinstance(values, Mapping):
+        own = tuple((str(name), _listed_categories(items)) for name, items in values.items())
+        return {"categories_by_outcome": own}
+    return {"categories": _listed_categories(values)}
+
+
+def _listed_categories(values: Any) -> tuple[Any, ...]:
+    if isinstance(values, str):
+        raise SpecError(f"categories is the text {quoted(values)}. Give a list of categories.")
+    if not isinstance(values, Iterable):
+        raise SpecError(
+            f"categories holds {quoted(values)} of type {type(values).__name__}. Give a list of "
+            "categories, lowest first."
+        )
+    return tuple(plain_value(value, "categories") for value in values)
+
+
 def grouping_names(groups: Any, frame: pd.DataFrame) -> list[str]:
     """Return the columns of several groupings.
 

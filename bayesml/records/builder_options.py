@@ -11,7 +11,12 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.errors import BayesmlWarning, FormulaError, SpecError, did_you_mean, quoted
-from bayesml.records.argument_checks import plain_value, require_flag, require_names
+from bayesml.records.argument_checks import (
+    categories_given,
+    plain_value,
+    require_flag,
+    require_names,
+)
 from bayesml.records.modelling import Model, make_model
 from bayesml.specs.formula_parts import FormulaParts
 from bayesml.specs.formulas import parse_formula
@@ -49,8 +54,9 @@ class Options(TypedDict, total=False):
         to that of every count.
     offset : str
         Column of an offset on the link scale.
-    categories : sequence
-        Order of an ordinal outcome's categories, lowest first.
+    categories : sequence, or mapping of str to sequence
+        Order of an ordinal outcome's categories, lowest first; of several outcomes a list for all
+        ordered ones, or a mapping: ``{"grade": ["low", "high"]}``.
     success : str
         Value of a two-valued text outcome that counts as 1.
     priors : mapping of str to str, or "mlwin"
@@ -84,7 +90,7 @@ class Options(TypedDict, total=False):
     trials: str | int
     exposure: str
     offset: str
-    categories: Sequence[Any]
+    categories: Sequence[Any] | Mapping[str, Sequence[Any]]
     success: str
     priors: Mapping[str, str] | str
     baseline: Mapping[str, str]
@@ -104,7 +110,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "trials": ((str, Integral), "a column or a whole number"),
     "exposure": ((str,), "a column"),
     "offset": ((str,), "a column"),
-    "categories": ((Iterable,), "a list of categories, lowest first"),
+    "categories": ((Iterable,), "a list of categories, lowest first, or a mapping by outcome"),
     "priors": ((Mapping, str), "a mapping such as {'sd_school': 'HalfNormal(0.5)'}, or 'mlwin'"),
     "baseline": ((Mapping,), "a mapping such as {'sex': 'male'}"),
     "distributional": ((Mapping,), "a mapping such as {'sigma': '~ x + (1 | school)'}"),
@@ -145,7 +151,7 @@ def build_model(
         trials=plain_value(given.get("trials"), "trials"),
         exposure=given.get("exposure"),
         offset=given.get("offset"),
-        categories=_categories(given),
+        **categories_given(given.get("categories", ())),
         success=str(given["success"]) if "success" in given else None,
         priors=_priors(given),
         baseline=tuple(
@@ -247,13 +253,6 @@ def _likelihoods(options: Mapping[str, Any], outcomes: Sequence[str]) -> dict[st
     if "families" in found and "link" in found:
         found["links"] = tuple((name, found["link"]) for name in outcomes)
     return found
-
-
-def _categories(options: Mapping[str, Any]) -> tuple[Any, ...]:
-    values = options.get("categories", ())
-    if isinstance(values, str):
-        raise SpecError(f"categories is the text {quoted(values)}. Give a list of categories.")
-    return tuple(plain_value(value, "categories") for value in values)
 
 
 def _residual(options: Mapping[str, Any]) -> Residual | None:

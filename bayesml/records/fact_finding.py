@@ -9,7 +9,7 @@ from bayesml.design.designs import Design, VaryingPart
 from bayesml.design.matrices import Matrix
 from bayesml.design.member_terms import all_slots
 from bayesml.design.stored_designs import design_matrices
-from bayesml.records.facts import GroupingFacts, ModelFacts, PartFacts
+from bayesml.records.facts import GroupingFacts, ModelFacts, OrderedFacts, PartFacts
 from bayesml.records.prior_rows import prior_rows
 from bayesml.specs.censoring import CENSORING, ENTRY, INTERVAL, LEFT, RIGHT
 from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
@@ -57,6 +57,10 @@ def model_facts(resolved: ResolvedSpec, design: Design, notes: tuple[str, ...]) 
             for name, link, matrix in _further_predictors(resolved, design)
         ),
         baseline_category=resolved.baseline_category,
+        ordered=tuple(
+            OrderedFacts(item.outcome, item.variable, item.categories)
+            for item in resolved.outcome_cutpoints
+        ),
     )
 
 

@@ -124,6 +124,25 @@ class PartFacts:
 
 
 @dataclass(frozen=True)
+class OrderedFacts:
+    """An ordered outcome among several.
+
+    Parameters
+    ----------
+    outcome : int
+        Its number.
+    variable : str
+        Name of its cutpoints in the posterior.
+    categories : tuple of str
+        Lowest first.
+    """
+
+    outcome: int
+    variable: str
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """What a fit knows of its model and table.
 
@@ -176,6 +195,8 @@ class ModelFacts:
         nominal outcome but the baseline, and category-specific effects.
     baseline_category : str
         The category of a nominal outcome whose linear predictor is 0; empty for other outcomes.
+    ordered : tuple of OrderedFacts
+        The ordered ones of several outcomes; their intercept among the coefficients is 0.
     """
 
     formula: str
@@ -206,6 +227,7 @@ class ModelFacts:
     stacked: bool = False
     parts: tuple[PartFacts, ...] = ()
     baseline_category: str = ""
+    ordered: tuple[OrderedFacts, ...] = ()
 
     def to_json(self) -> str:
         """Return the facts as JSON text."""
@@ -217,6 +239,7 @@ class ModelFacts:
         entries = _tuples(json.loads(text))
         entries["groupings"] = tuple(GroupingFacts(**item) for item in entries["groupings"])
         entries["parts"] = tuple(PartFacts(**item) for item in entries.get("parts", ()))
+        entries["ordered"] = tuple(OrderedFacts(**item) for item in entries.get("ordered", ()))
         return cls(**entries)
 
     @property
@@ -231,6 +254,17 @@ class ModelFacts:
         A nominal outcome's linear predictors are all of them main ones.
         """
         return tuple(item for item in self.groupings if item.places() or self.nominal)
+
+    @property
+    def estimated(self) -> tuple[int, ...]:
+        """The positions of the coefficients that are estimated: not an intercept that is 0."""
+        without = {f"{self.outcomes[item.outcome]}:Intercept" for item in self.ordered}
+        return tuple(i for i, label in enumerate(self.coefficients) if label not in without)
+
+    def categories_of(self, outcome: int | None) -> tuple[str, ...]:
+        """Return the ordered categories of one of several outcomes, or of the only one."""
+        own = (item.categories for item in self.ordered if item.outcome == outcome)
+        return self.categories if outcome is None else next(own, ())
 
     @property
     def nominal(self) -> tuple[str, ...]:

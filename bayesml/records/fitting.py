@@ -206,6 +206,7 @@ def posterior_dims(model: Model) -> dict[str, tuple[str, ...]]:
         dims["beta"] = (dim, "coef")
         for name in model.resolved.outcome_parameter_priors:
             dims[name] = (model.resolved.parameter_dim(name),)
+        dims |= {item.variable: (item.dim,) for item in model.resolved.outcome_cutpoints}
     for part in model.resolved.parts:
         by_cutpoint = ("cutpoint",) if part.category_specific else ()
         dims[f"beta_{part.parameter}"] = (*by_cutpoint, f"coef_{part.parameter}")
@@ -227,6 +228,9 @@ def _attributes(model: Model, name: str) -> dict[str, str]:
     for grouping in model.resolved.groupings:
         if name in {f"{kind}_{grouping.identifier}" for kind in ("sd", "corr", "nu", "u")}:
             return {"grouping": grouping.name}
+    for item in model.resolved.outcome_cutpoints:
+        if name == item.variable:
+            return {"outcome": item.name}
     return {}
 
 

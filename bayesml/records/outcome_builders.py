@@ -64,19 +64,23 @@ def multivariate(
         families the residuals of Gaussian outcomes are independent given the effects, else
         ``residual_correlation=False`` makes them so. The keys of priors name the outcome:
         ``Intercept[written]``, ``beta[written:gender[M]]``, ``sd_school[written:Intercept]``,
-        ``sigma[written]``; ``corr_school`` and ``corr_residual`` hold across outcomes.
+        ``sigma[written]``, ``cutpoints[grade]``; ``corr_school`` and ``corr_residual`` hold across
+        outcomes. Ordered outcomes have categories, ``categories={"grade": ["low", "high"]}``, and
+        cutpoints in place of an intercept.
 
     Returns
     -------
     Model
         The formula ``mvbind(written, course) ~ gender + (1 | school)``, which `model` takes too.
         The posterior's `beta` has the dims outcome and coef, `sigma` the dim outcome, where
-        families differ ``sigma_outcome``, the outcomes that have one.
+        families differ ``sigma_outcome``, the outcomes that have one. An ordered outcome has
+        ``cutpoints_grade``, dim ``cutpoint_grade``, and its intercept in `beta` is 0.
 
     Raises
     ------
     TableError, SpecError
-        An outcome is not numeric, is named twice or is the only one, or an argument cannot be used.
+        An outcome is neither numeric nor ordered, is named twice or is the only one, or an argument
+        cannot be used.
 
     Notes
     -----

@@ -14,8 +14,10 @@ from bayesml.quantities.student_effects import student_spread
 from bayesml.records.modelling import Model
 from bayesml.records.prior_columns import correlation_factors, one_prior, prior_columns
 from bayesml.records.prior_predictors import prior_predictor
+from bayesml.specs.distributions import Prior
 from bayesml.specs.links import LINKS
-from bayesml.specs.resolved import ResolvedGrouping, ResolvedResidual, ResolvedSpec
+from bayesml.specs.resolved import ResolvedGrouping, ResolvedSpec
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,16 +157,26 @@ def parameter_draws(
             found[name] = prior_columns(part.slope_priors, rng, draws)
     for name, prior in resolved.parameter_priors.items():
         if name == "cutpoints":
-            # Ordered variables with one prior are the order statistics of independent draws.
-            free = prior_columns([prior] * (len(resolved.categories) - 1), rng, draws)
-            found[name] = np.sort(free, axis=1) if resolved.family.ordered_cutpoints else free
+            ascending = resolved.family.ordered_cutpoints
+            found[name] = _cutpoints(prior, len(resolved.categories), ascending, rng, draws)
         else:
             found[name] = np.minimum(one_prior(prior, rng, draws), _LARGEST)
     for name, priors in resolved.outcome_parameter_priors.items():
         found[name] = np.minimum(prior_columns(priors, rng, draws), _LARGEST)
+    for item in resolved.outcome_cutpoints:
+        categories = len(item.categories)
+        found[item.variable] = _cutpoints(item.prior, categories, item.ascending, rng, draws)
     if resolved.residual is not None:
         found |= _residual_draws(resolved.residual, rng, draws)
     return found
+
+
+def _cutpoints(
+    prior: Prior, categories: int, ascending: bool, rng: np.random.Generator, draws: int
+) -> np.ndarray:
+    # Ordered variables with one prior are the order statistics of independent draws.
+    free = prior_columns([prior] * (categories - 1), rng, draws)
+    return np.sort(free, axis=1) if ascending else free
 
 
 def _residual_draws(
@@ -186,10 +198,12 @@ def _residual_draws(
 def _on_users_scale(model: Model, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return what the posterior reports, but for the random effects."""
     resolved = model.resolved
-    means = model.design.fixed.values[:, int(resolved.intercept) :].mean(axis=0)
     slopes = parameters["slopes"]
     if resolved.outcomes:
+        # Of every outcome over its own rows; without slopes there are none.
+        means = model.data.get("x_mean", np.zeros(len(resolved.slopes)))
         return _outcomes_on_users_scale(resolved, parameters, means)
+    means = model.design.fixed.values[:, int(resolved.intercept) :].mean(axis=0)
     # Without centring (no intercept and no cutpoints) there is no shift to take back.
     shift = slopes @ means if resolved.centred_predictors else np.zeros(len(slopes))
     reported = dict(parameters)
@@ -229,11 +243,17 @@ def _outcomes_on_users_scale(
 ) -> dict[str, np.ndarray]:
     """Return what the posterior of several outcomes reports, but for the random effects."""
     slopes = parameters["slopes"].reshape(-1, len(resolved.outcomes), len(resolved.slopes))
-    beta = slopes
+    beta, reported = slopes, dict(parameters)
+    shift = (slopes * means).sum(axis=-1)
     if resolved.intercept:
-        intercept = parameters["intercept"] - (slopes * means).sum(axis=-1)
+        intercept = np.zeros_like(shift)
+        if resolved.intercept_owners:
+            places = [resolved.outcomes.index(name) for name in resolved.intercept_owners]
+            intercept[:, places] = parameters["intercept"] - shift[:, places]
         beta = np.concatenate([intercept[..., None], slopes], axis=-1)
-    return {**parameters, "beta": beta} | _correlations(resolved, parameters)
+    for item in resolved.outcome_cutpoints:
+        reported[item.variable] = parameters[item.variable] + shift[:, [item.outcome]]
+    return {**reported, "beta": beta} | _correlations(resolved, parameters)
 
 
 def _effects(
@@ -288,7 +308,7 @@ def _outcomes(
         )
         return eta + draw_residuals(residuals, rng).T
     if model.resolved.outcome_identifiers:
-        return _outcomes_by_family(model, parameters, block, eta, rng)
+        return _outcomes_by_family(model, reported, block, eta, rng)
     family, link = model.resolved.family, model.spec.link_record
     values: dict[str, Any] = {
         # One more axis than the draws: the rows.
@@ -316,7 +336,7 @@ def _outcomes(
 
 def _outcomes_by_family(
     model: Model,
-    parameters: Mapping[str, np.ndarray],
+    reported: Mapping[str, np.ndarray],
     block: slice,
     eta: np.ndarray,
     rng: np.random.Generator,
@@ -326,21 +346,27 @@ def _outcomes_by_family(
     spec, number = model.spec, model.design.outcomes.number
     values = {
         item.name: parameters_by_outcome(
-            parameters[item.name][block],
+            reported[item.name][block],
             spec.outcomes_of_parameter(item.name),
             len(model.resolved.outcomes),
         )[:, number]
         for item in spec.scalar_parameters
+        if item.name != "cutpoints"
     }
-
+    cutpoints = {
+        item.outcome: reported[item.variable][block][:, None]
+        for item in model.resolved.outcome_cutpoints
+    }
     trials = model.design.response.trials
     values["trials"] = np.ones((1, 1)) if trials is None else trials[None]
 
     def drawn(place: int, own: np.ndarray, of_rows: Mapping[str, np.ndarray]) -> np.ndarray:
         family = spec.family_of(place)
-        with np.errstate(over="ignore"):
-            mean = family.link.inverse(own)
         of_family = {**of_rows, "link": family.link.name}
+        if place in cutpoints:
+            of_family["cutpoints"] = cutpoints[place]
+        with np.errstate(over="ignore"):
+            mean = own if place in cutpoints else family.link.inverse(own)
         return family.record.simulate(rng, mean, of_family, of_rows["trials"])
 
     return joined_outcomes(number, eta, values, drawn, axis=-1)

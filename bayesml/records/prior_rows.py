@@ -19,7 +19,7 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     if resolved.intercept_prior is not None:
         rows.append(row("Intercept", resolved.intercept_prior.text))
-    for name, prior in zip(resolved.outcomes, resolved.intercept_priors, strict=False):
+    for name, prior in zip(resolved.intercept_owners, resolved.intercept_priors, strict=True):
         rows.append(row(f"Intercept[{name}]", prior.text, "Intercept"))
     slopes = resolved.slopes
     if resolved.outcomes:
@@ -52,6 +52,10 @@ def prior_rows(resolved: ResolvedSpec) -> list[tuple[str, str, str]]:
     for name, priors in resolved.outcome_parameter_priors.items():
         for outcome, prior in zip(owners_of(resolved, name), priors, strict=True):
             rows.append(row(f"{name}[{outcome}]", prior.text, name))
+    rows += [
+        row(f"cutpoints[{item.name}]", item.prior.text, "cutpoints")
+        for item in resolved.outcome_cutpoints
+    ]
     for part in resolved.parts:
         name = part.parameter
         if part.intercept_prior is not None:

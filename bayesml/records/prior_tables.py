@@ -92,6 +92,8 @@ def _quantiles(resolved: ResolvedSpec, tails: np.ndarray) -> Iterator[np.ndarray
     for priors in resolved.outcome_parameter_priors.values():
         for prior in priors:
             yield _ppf(prior, tails)
+    for item in resolved.outcome_cutpoints:
+        yield _ppf(item.prior, tails)
     for part in resolved.parts:
         if part.intercept_prior is not None:
             yield _ppf(part.intercept_prior, tails)
@@ -119,12 +121,12 @@ def _implied(model: Model) -> Iterator[tuple[str, np.ndarray]]:
         return
     draws = parameter_draws(resolved, np.random.default_rng(SEED), DRAWS)
     if resolved.outcomes:
-        for item in resolved.spec.scalar_parameters:
-            if resolved.outcome_identifiers:
-                having = resolved.spec.outcomes_of_parameter(item.name)
-                count = len(resolved.outcomes)
-                draws[item.name] = parameters_by_outcome(draws[item.name], having, count)
-        by_outcome = {item.name for item in resolved.spec.scalar_parameters}
+        by_outcome = {
+            item.name for item in resolved.spec.scalar_parameters if item.name != "cutpoints"
+        }
+        for name in by_outcome if resolved.outcome_identifiers else ():
+            having = resolved.spec.outcomes_of_parameter(name)
+            draws[name] = parameters_by_outcome(draws[name], having, len(resolved.outcomes))
         for number, outcome in enumerate(resolved.outcomes):
             own = {
                 name: values[:, number] if name in by_outcome else values

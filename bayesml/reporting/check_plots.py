@@ -205,7 +205,7 @@ def _densities(axes: "Axes", outcome: np.ndarray, drawn: np.ndarray) -> None:
 
 def _value_shares(axes: "Axes", checked: CheckedRows, replicated: np.ndarray) -> str:
     """Draw the share of every value, and what replications have; return the steps in words."""
-    categories = checked.fit.facts.categories or checked.fit.facts.nominal
+    categories = checked.categories
     values, again, words = _in_steps(checked, replicated)
     shown = np.arange(len(categories)) if categories else np.union1d(values, again)
     observed = np.array([(values == value).mean() for value in shown])

@@ -35,9 +35,10 @@ def coefficients_of(fit: Fit) -> list[Quantity]:
     """Return the coefficients of the fixed part, labelled by their terms alone."""
     if "beta" not in fit.posterior:
         return []
+    labels = [fit.facts.coefficients[place] for place in fit.facts.estimated]
     return [
         Quantity(label, item.draws)
-        for label, item in zip(fit.facts.coefficients, quantities_of(fit, ["beta"]), strict=True)
+        for label, item in zip(labels, quantities_of(fit, ["beta"]), strict=True)
     ]
 
 

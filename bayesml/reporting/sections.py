@@ -18,6 +18,7 @@ from bayesml.records.facts import GroupingFacts
 from bayesml.records.fits import Fit
 from bayesml.reporting.draws import worst_mixed
 from bayesml.reporting.estimates import FormattedTable, component_table, estimate_table
+from bayesml.reporting.outcome_sentences import outcome_sentence
 from bayesml.reporting.plots import (
     MOST_PANELS,
     MOST_UNITS,
@@ -150,7 +151,7 @@ def data_section(fit: Fit) -> Section:
         )
     else:
         used += "; none was left out."
-    sentences = [used, _outcome_words(fit)]
+    sentences = [used, outcome_sentence(fit)]
     tables = []
     if facts.missing:
         tables.append(
@@ -167,27 +168,6 @@ def data_section(fit: Fit) -> Section:
         tables.append(CaptionedTable("Groupings", _grouping_table(facts.groupings)))
         sentences += [_grouping_words(item) for item in facts.groupings]
     return Section(tuple(sentences), tuple(tables), notes=facts.notes)
-
-
-def _outcome_words(fit: Fit) -> str:
-    facts = fit.facts
-    words = f"The outcome is {facts.response} (family {facts.family}, link {facts.link})"
-    if fit.spec.families:
-        outcomes = ", ".join(facts.outcomes)
-        return f"The outcomes are {outcomes} (family {facts.family}, link {facts.link})."
-    if facts.categories:
-        return f"{words}, with the categories {', '.join(facts.categories)}, lowest first."
-    if facts.nominal:
-        return (
-            f"{words}, with the categories {', '.join(facts.nominal)}; every coefficient is one of "
-            f"the log odds against {facts.baseline_category}."
-        )
-    spread = facts.response_sd if np.isfinite(facts.response_sd) else 0.0
-    decimals = 3 if facts.family == "binomial" else 2 if spread == 0 or spread >= 0.1 else 4
-    what = "share of successes" if facts.family == "binomial" else "mean"
-    mean = number_text(facts.response_mean, decimals)
-    known = f" ({facts.censored})" if facts.censored else ""
-    return f"{words}: {what} {mean}, SD {number_text(facts.response_sd, decimals)}{known}."
 
 
 def _grouping_table(groupings: tuple[GroupingFacts, ...]) -> FormattedTable:
@@ -223,9 +203,10 @@ def coefficients_section(fit: Fit, prob: float) -> Section:
     """Return the coefficients, and cutpoints where there are any, as tables and a plot."""
     interval = interval_words(prob)
     tables, facts = [], fit.facts
-    if "beta" in fit.posterior:
+    if "beta" in fit.posterior and facts.estimated:
         frame = summary(fit, prob, ["beta"])
-        frame.index = pd.Index(list(facts.coefficients), name="coefficient")
+        names = [facts.coefficients[place] for place in facts.estimated]
+        frame.index = pd.Index(names, name="coefficient")
         tables.append(
             CaptionedTable(
                 f"Posterior of the coefficients, with the {interval}",
@@ -244,11 +225,13 @@ def coefficients_section(fit: Fit, prob: float) -> Section:
                     estimate_table(frame, prob, FULL),
                 )
             )
-    if "cutpoints" in fit.posterior:
+    cutpoints = ["cutpoints"] if "cutpoints" in fit.posterior else []
+    cutpoints += [item.variable for item in facts.ordered]
+    if cutpoints:
         tables.append(
             CaptionedTable(
                 f"Posterior of the cutpoints, with the {interval}",
-                estimate_table(summary(fit, prob, ["cutpoints"]), prob, FULL),
+                estimate_table(summary(fit, prob, cutpoints), prob, FULL),
             )
         )
     plots = _plots(

@@ -24,7 +24,7 @@ _SPEC_KEYS: dict[str, tuple[type, ...]] = {
     "trials": (str, int),
     "exposure": _STRING,
     "offset": _STRING,
-    "categories": (list,),
+    "categories": (list, dict),
     "success": _STRING,
     "groupings": (list,),
     "priors": (dict,),
@@ -101,6 +101,9 @@ def spec_to_toml(spec: ModelSpec) -> str:
         lines.append("residual_correlation = false")
     if spec.categories:
         lines.append(f"categories = {_value(list(spec.categories))}")
+    if spec.categories_by_outcome:
+        lines += ["", "[categories]"]
+        lines += [f"{_key(name)} = {_value(list(own))}" for name, own in spec.categories_by_outcome]
     for grouping in spec.groupings:
         lines += ["", "[[groupings]]", *_grouping_lines(grouping)]
     if spec.residual is not None:
@@ -202,7 +205,9 @@ def spec_from_toml(text: str, where: str = "the TOML text") -> ModelSpec:
             _grouping(entry, f"{where}, groupings entry {number}")
             for number, entry in enumerate(values["groupings"], start=1)
         )
-    if "categories" in values:
+    if isinstance(values.get("categories"), dict):
+        values["categories_by_outcome"] = _categories(values.pop("categories"), where)
+    elif "categories" in values:
         values["categories"] = _items(values["categories"], _LABEL, f"{where}, key 'categories'")
     if "residual" in values:
         values["residual"] = _residual(values["residual"], f"{where}, [residual]")
@@ -268,6 +273,20 @@ def _grouping(entry: Any, where: str) -> Grouping:
             '"equal" or "whole".'
         )
     return Grouping(**values)
+
+
+def _categories(entry: dict[str, Any], where: str) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """Return the categories of each of several ordered outcomes."""
+    for name, items in entry.items():
+        if not isinstance(items, list):
+            raise TomlError(
+                f"{where}, [categories]: {quoted(name)} is {_word(items)}, not a list. Write the "
+                'categories in brackets, lowest first: ["low", "high"].'
+            )
+    return tuple(
+        (name, _items(items, _LABEL, f"{where}, [categories], {quoted(name)}"))
+        for name, items in entry.items()
+    )
 
 
 def _residual(entry: dict[str, Any], where: str) -> Residual:

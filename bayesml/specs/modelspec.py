@@ -15,6 +15,7 @@ from bayesml.specs.groupings import Grouping
 from bayesml.specs.links import Link
 from bayesml.specs.member_terms import check_member_terms
 from bayesml.specs.nominal_checks import check_nominal
+from bayesml.specs.outcome_categories import check_distinct
 from bayesml.specs.outcome_checks import check_one_outcome, check_outcomes
 from bayesml.specs.outcome_families import (
     OutcomeFamily,
@@ -70,6 +71,8 @@ class ModelSpec:
     categories : tuple
         Order of an ordinal outcome's categories, lowest first, or the categories of a nominal one,
         the baseline first.
+    categories_by_outcome : tuple of (outcome, tuple)
+        The same of each ordered outcome among several.
     success : str or None
         The value of a two-valued text outcome that counts as 1.
     priors : tuple of (key, text)
@@ -119,6 +122,7 @@ class ModelSpec:
     distributional: tuple[tuple[str, str], ...] = ()
     families: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    categories_by_outcome: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         self._settle_families()
@@ -147,8 +151,9 @@ class ModelSpec:
             check_member_terms(grouping)
         if self.families:
             given = {key: getattr(self, key) for key in ("offset", "categories")}
+            given |= {"offset()": self.parts.offsets, "cs()": self.parts.specific}
             used = {"trials": self.trials, "exposure": self.exposure}
-            check_mixed(self.outcome_families, given | {"offset()": self.parts.offsets}, used)
+            check_mixed(self.outcome_families, given, used)
         else:
             self._check_family(self.family_record)
         if isinstance(self.trials, int) and (self.trials < 1 or self.trials is True):
@@ -162,13 +167,10 @@ class ModelSpec:
 
     def _settle_families(self) -> None:
         """Give every outcome its family and link, or all of them one where they are equal."""
-        outcomes = self.outcomes
-        if self.response == VALUE and not outcomes:
-            outcomes = tuple(name for name, _ in self.families)
-        settled = settled_families(
-            outcomes, self.response, self.family, self.link, self.families, self.links
-        )
-        for key, value in settled.items():
+        names = tuple(name for name, _ in self.families) if self.response == VALUE else ()
+        texts = (self.response, self.family, self.link, self.families, self.links)
+        categories = (self.categories, self.categories_by_outcome)
+        for key, value in settled_families(self.outcomes or names, *texts, *categories).items():
             object.__setattr__(self, key, value)
 
     def _canonical_parts(self) -> tuple[tuple[str, str], ...]:
@@ -231,8 +233,7 @@ class ModelSpec:
                 f"{quoted(self.distributional[0][0])} has a formula of its own. Leave one of the "
                 "two out."
             )
-        if len(set(map(str, self.categories))) != len(self.categories):
-            raise SpecError(f"categories lists a value twice: {listed(self.categories)}.")
+        check_distinct(self.categories)
         if self.nominal:
             check_nominal(self)
 

@@ -19,7 +19,7 @@ _RESERVED_WORDS = """
     posterior value lower upper
     censoring upper_bound entry_time log_density log_survival log_cdf log_cumulative_hazard
     log_between log_duration
-    own member outcome_number outcome_bis member_bis chol_residual
+    own member outcome_number outcome_bis member_bis chol_residual has_intercept
 """
 # The functions that the likelihoods of the families call.
 _FUNCTIONS = frozenset(
@@ -58,7 +58,7 @@ RESERVED = frozenset(
         *(f"{prefix}{name}" for prefix in _PART_PREFIXES for name in _PREDICTED),
         *(f"x_{name}_{kind}" for name in _PREDICTED for kind in ("centred", "mean")),
         *(f"intercept_{name}_at_mean" for name in _PREDICTED),
-        *(f"{name}_outcome" for name in _PARAMETERS),
+        *(f"{name}_outcome" for name in (*_PARAMETERS, "intercept")),
     ]
 )
 
@@ -158,7 +158,10 @@ def assign_identifiers(
 
 
 # What an outcome with a likelihood of its own adds to a source, beside its own name.
-_OUTCOME_PREFIXES = ("", "y_", "rows_", "obs_", "eta_", "trials_")
+_OUTCOME_PREFIXES = (
+    *("", "y_", "rows_", "obs_", "eta_", "trials_"),
+    *("cutpoints_", "cutpoint_", "cutpoints_start_"),
+)
 
 
 def outcome_identifiers(
@@ -188,7 +191,9 @@ def outcome_identifiers(
     assigned = {name: _free(identifier(name), taken, _grouping_names) for name in groupings}
 
     def adds(name: str) -> set[str]:
-        return {prefix + name for prefix in _OUTCOME_PREFIXES}
+        ends = ("at_mean", *_PRIOR_NUMBERS)
+        names = {prefix + name for prefix in _OUTCOME_PREFIXES}
+        return names | {f"cutpoints_{name}_{end}" for end in ends}
 
     own = tuple(_free(identifier(name), taken, adds) for name in outcomes)
     return MappingProxyType(assigned), own

@@ -8,9 +8,14 @@ from bayesml.errors import SpecError, did_you_mean, listed, quoted
 from bayesml.specs.families import family_named
 from bayesml.specs.family_records import Family, Parameter
 from bayesml.specs.links import Link
+from bayesml.specs.outcome_categories import (
+    Categories,
+    CategoriesByOutcome,
+    settled_categories,
+)
 
-# Kinds of outcomes that may stand beside others: a row has one linear predictor and an intercept.
-_MIXABLE = ("real", "positive", "unit", "binary", "count")
+# Kinds of outcomes that may stand beside others: a row has one linear predictor.
+_MIXABLE = ("real", "positive", "unit", "binary", "count", "ordered")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -87,9 +92,16 @@ def families_by_outcome(
 
 
 def settled_families(
-    outcomes: Sequence[str], response: str, family: str, link: str, families: Pairs, links: Pairs
+    outcomes: Sequence[str],
+    response: str,
+    family: str,
+    link: str,
+    families: Pairs,
+    links: Pairs,
+    categories: Categories = (),
+    by_outcome: CategoriesByOutcome = (),
 ) -> dict[str, Any]:
-    """Return family and link of a specification, and those by outcome where they differ.
+    """Return family, link and categories of a specification, by outcome where they may differ.
 
     Parameters
     ----------
@@ -100,18 +112,28 @@ def settled_families(
     family, link : str
         Of all outcomes that `families` and `links` do not name.
     families, links : tuple of (outcome, name)
+    categories : tuple
+        Of every outcome that `by_outcome` does not name.
+    by_outcome : tuple of (outcome, tuple)
+        Categories of ordered outcomes among several.
 
     Returns
     -------
     dict
         The entries `family`, `link`, `families`, `links`. With families by outcome the first two
-        are words; where all outcomes have the same, the last two are empty.
+        are words; where all outcomes have the same, which is not an ordered one, the last two are
+        empty. `categories` and `categories_by_outcome` where ordered outcomes have theirs.
 
     Raises
     ------
     SpecError
     """
+    if outcomes and not families and family_named(family).response == "ordered":
+        # Each has cutpoints, and so a likelihood, of its own.
+        families = tuple((name, family) for name in outcomes)
+        links = links or tuple((name, link) for name in outcomes if link)
     if not families and not links:
+        settled_categories((), categories, by_outcome)
         return {"link": family_named(family).link(link).name}
     if not outcomes:
         raise SpecError(
@@ -120,8 +142,10 @@ def settled_families(
         )
     by_name = dict(families) or dict.fromkeys(outcomes, family)
     found = families_by_outcome(outcomes, by_name, dict(links))
-    if len({(item.record.name, item.link.name) for item in found}) == 1:
-        one = found[0]
+    one = found[0]
+    alike = len({(item.record.name, item.link.name) for item in found}) == 1
+    own = settled_categories(found, categories, by_outcome)
+    if alike and one.record.response != "ordered":
         return {"family": one.record.name, "link": one.link.name, "families": (), "links": ()}
     words = family_words(found)
     return {
@@ -129,6 +153,8 @@ def settled_families(
         "link": words[1],
         "families": tuple((item.outcome, item.record.name) for item in found),
         "links": tuple((item.outcome, item.link.name) for item in found),
+        "categories_by_outcome": own,
+        "categories": () if own else categories,
     }
 
 
@@ -157,8 +183,8 @@ def check_mixed(
         if item.record.response not in _MIXABLE:
             raise SpecError(
                 f"The outcome {quoted(item.outcome)} of the family {quoted(item.record.name)} has "
-                "categories, and cannot be fitted together with outcomes of other families in this "
-                "version. Fit a model of its own for it."
+                "categories without an order, and cannot be fitted together with other outcomes in "
+                "this version. Fit a model of its own for it."
             )
     for key, (kind, family) in _ABOUT.items():
         if used[key] is not None and all(item.record.response != kind for item in found):

@@ -8,8 +8,8 @@ from bayesml.specs.category_effects import CATEGORY_SPECIFIC
 from bayesml.specs.distributions import Prior
 from bayesml.specs.family_records import Family
 from bayesml.specs.modelspec import ModelSpec
-from bayesml.specs.residual_correlations import RESIDUAL_CORRELATIONS, ResidualCorrelation
-from bayesml.specs.residual_structures import Residual
+from bayesml.specs.outcome_cutpoints import OutcomeCutpoints
+from bayesml.specs.resolved_residuals import ResolvedResidual
 
 
 @dataclass(frozen=True)
@@ -237,39 +237,6 @@ class ResolvedPart:
 
 
 @dataclass(frozen=True)
-class ResolvedResidual:
-    """The structure of the residuals with everything that the generated source depends on.
-
-    Parameters
-    ----------
-    residual : Residual
-        What the user asked for.
-    prior : Prior
-        Prior of the correlation, or of the correlation matrix.
-    sigma_priors : tuple of Prior
-        Prior of the SD at each occasion, where each has its own.
-    occasions : tuple of str
-        Labels of the occasions, where each has its own SD.
-    median_gap : float
-        Median distance between neighbouring rows, where the prior holds at that distance.
-    dim : str
-        Name of their dim: occasions, or the outcomes of a row, or the members of a unit.
-    """
-
-    residual: Residual
-    prior: Prior
-    sigma_priors: tuple[Prior, ...] = ()
-    occasions: tuple[str, ...] = ()
-    median_gap: float = 1.0
-    dim: str = "occasion"
-
-    @property
-    def record(self) -> ResidualCorrelation:
-        """The structure's record."""
-        return RESIDUAL_CORRELATIONS[self.residual.structure]
-
-
-@dataclass(frozen=True)
 class ResolvedSpec:
     """A specification with every prior, parametrisation and name explicit.
 
@@ -305,7 +272,7 @@ class ResolvedSpec:
     outcome_dim : str
         Name of their dim.
     intercept_priors : tuple of Prior
-        Prior of each outcome's intercept; `intercept_prior` is None then.
+        Prior of the intercept of each of `intercept_owners`; `intercept_prior` is None then.
     outcome_parameter_priors : mapping of str to tuple of Prior
         Priors of the likelihood's further parameters, one per outcome.
     parts : tuple of ResolvedPart
@@ -315,6 +282,8 @@ class ResolvedSpec:
         Names of the outcomes in the source where each has a likelihood of its own; else empty.
     baseline_category : str
         The category of a nominal outcome whose linear predictor is 0; empty for other outcomes.
+    outcome_cutpoints : tuple of OutcomeCutpoints
+        Of the ordered ones of several outcomes, whose intercept is 0.
     """
 
     spec: ModelSpec
@@ -337,6 +306,7 @@ class ResolvedSpec:
     parts: tuple[ResolvedPart, ...] = ()
     outcome_identifiers: tuple[str, ...] = ()
     baseline_category: str = ""
+    outcome_cutpoints: tuple[OutcomeCutpoints, ...] = ()
 
     def parameter_dim(self, name: str) -> str:
         """Return the dim of a likelihood's parameter that several outcomes have."""
@@ -362,8 +332,14 @@ class ResolvedSpec:
 
     @property
     def intercept(self) -> bool:
-        """Whether the linear predictor has an intercept."""
-        return self.intercept_prior is not None or bool(self.intercept_priors)
+        """Whether the linear predictor has an intercept, or that of several outcomes a place."""
+        return "Intercept" in self.own_coefficients[:1]
+
+    @property
+    def intercept_owners(self) -> tuple[str, ...]:
+        """The outcomes, members or categories that have an intercept; none without intercepts."""
+        without = {item.name for item in self.outcome_cutpoints}
+        return tuple(name for name in self.outcomes if name not in without) * self.intercept
 
     @property
     def slopes(self) -> tuple[str, ...]:
@@ -393,7 +369,9 @@ class ResolvedSpec:
             if grouping.student:
                 names.append(f"nu_{grouping.identifier}")
         names += [f"beta_{part.parameter}" for part in self.parts if part.coefficients]
-        names += [parameter.name for parameter in self.spec.scalar_parameters]
+        cutpoints = [item.variable for item in self.outcome_cutpoints]
+        scalars = [parameter.name for parameter in self.spec.scalar_parameters]
+        names += [name for name in scalars if name != "cutpoints" or not cutpoints] + cutpoints
         if self.residual is not None:
             names.append(self.residual.record.parameter)
         names += [f"u_{grouping.identifier}" for grouping in self.groupings]

@@ -108,7 +108,14 @@ def test_every_entry_for_several_outcomes_works() -> None:
 def test_outcomes_of_different_families_are_a_table_at_the_end() -> None:
     head, _, tail = any_starter_toml("multivariate").partition("# [family]\n")
     head = head.replace('family = "gaussian"\n', "", 1).replace('link = "identity"\n', "", 1)
-    lines = ["[family]", *(line.removeprefix("# ") for line in tail.splitlines())]
+    families, said, categories = tail.partition('# Ordered outcomes, course = "ordinal"')
+    assert said
+    lines = ["[family]", *(line.removeprefix("# ") for line in families.splitlines())]
     spec = spec_from_toml("\n".join([head, *lines]))
     assert spec.families == (("written", "gaussian"), ("course", "poisson"))
     assert "eta_course" in render(resolve_without_table(spec))
+    lines = [line.replace("poisson", "ordinal") for line in lines]
+    lines += [line.removeprefix("# ") for line in categories.splitlines()[1:]]
+    spec = spec_from_toml("\n".join([head, *lines]))
+    assert spec.categories_by_outcome == (("course", ("low", "mid", "high")),)
+    assert "cutpoints_course" in render(resolve_without_table(spec))

@@ -65,6 +65,10 @@ def test_with_priors_changes_only_these() -> None:
             "Leave trials= out",
         ),
         ({"family": "ordinal", "categories": (1, 2, "1")}, "lists a value twice"),
+        (
+            {"family": "ordinal", "member": "role"},
+            "have cutpoints, which the members of a unit cannot have each for themselves",
+        ),
     ],
 )
 def test_contradictions(arguments: dict[str, Any], words: str) -> None:
