@@ -65,7 +65,7 @@ def build_design(spec: ModelSpec, table: pd.DataFrame) -> Design:
         The table does not fit the specification; the message says where and what to do.
     """
     columns = columns_used(spec)
-    plain = plain_frame(table, columns)
+    plain = plain_frame(table, columns, spec.structure)
     optional = {*bound_columns(spec), *(n for n, role in columns.items() if role == "grouping")}
     if spec.outcomes:
         rows = stacked_rows(spec, plain, columns)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bayesml.design.rows import row_list
 from bayesml.errors import TableError, listed, nearest, quoted
+from bayesml.specs.small_groups import added_by
 
 # Squares of larger numbers, and sums of them, leave what computers hold.
 LARGEST = 1e100
@@ -16,7 +17,9 @@ LARGEST = 1e100
 SMALLEST = 1e-100
 
 
-def plain_frame(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+def plain_frame(
+    table: pd.DataFrame, columns: Mapping[str, str], structure: str = ""
+) -> pd.DataFrame:
     """Return the columns that a model uses as numbers, booleans, text or categories.
 
     Parameters
@@ -24,6 +27,8 @@ def plain_frame(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame
     table : DataFrame
     columns : mapping of str to str
         What each column is for: ``"grouping"`` for labels, other words for what is computed with.
+    structure : str
+        Of the model, some of whose columns may be added by a function.
 
     Returns
     -------
@@ -41,7 +46,8 @@ def plain_frame(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame
     for name, role in columns.items():
         if name not in table.columns:
             close = nearest(name, present, most=1)
-            hint = f"Did you mean {quoted(close[0])}? " if close else ""
+            hint = added_by(structure, name)
+            hint += f"Did you mean {quoted(close[0])}? " if close else ""
             raise TableError(
                 f"The table has no column {quoted(name)} ({role}). {hint}"
                 f"Columns: {listed(present, most=20)}."

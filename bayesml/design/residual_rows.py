@@ -112,7 +112,7 @@ def residual_rows(
         A unit has no label, an occasion is repeated or cannot be used, or every unit has one row.
     """
     record = RESIDUAL_CORRELATIONS[residual.structure]
-    units = row_units(Grouping("residual", columns=residual.unit), frame, positions)
+    units = row_units(Grouping(":".join(residual.unit), columns=residual.unit), frame, positions)
     shown = listed(residual.unit)
     if units.rows_per_unit.max() < 2 and residual.unit == (ROW,):
         raise TableError(

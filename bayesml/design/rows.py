@@ -56,10 +56,13 @@ class RowsUsed:
 
 
 def row_list(mask: np.ndarray, positions: np.ndarray | None = None) -> str:
-    """Return the rows where the mask holds, counted from 1, at most five, with their count."""
+    """Return the rows where the mask holds, counted from 1, at most five, with their count.
+
+    A row of the table that stands here once for each of its outcomes is named once.
+    """
     where = np.flatnonzero(mask)
     if positions is not None:
-        where = positions[where]
+        where = np.unique(positions[where])
     return listed(int(position) + 1 for position in where)
 
 

@@ -10,6 +10,7 @@ from bayesml.design.matrices import column_levels, sorted_levels
 from bayesml.design.rows import numeric_column, row_list
 from bayesml.errors import SpecError, TableError, listed, quoted
 from bayesml.specs.groupings import Grouping
+from bayesml.specs.member_terms import has_member_terms
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def _multiple(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) ->
     used = np.array(
         [[value is not None and str(value) != absent for value in slot] for slot in slots]
     ).T
+    if absent is None and grouping.weights == "whole" and has_member_terms(grouping):
+        _check_roles(grouping, used, positions)
     weights = _weights(grouping, frame, used, positions)
     used &= weights > 0
     labels = sorted_levels(
@@ -170,6 +173,17 @@ def _multiple(grouping: Grouping, frame: pd.DataFrame, positions: np.ndarray) ->
     ).T
     _check_repeats(grouping, labels, index, used, positions)
     return Units(tuple(labels), index, weights, notes)
+
+
+def _check_roles(grouping: Grouping, used: np.ndarray, positions: np.ndarray) -> None:
+    """Raise where a member with an effect of its own role is not there: the effect would be 0."""
+    for number, column in enumerate(grouping.members):
+        if not used[:, number].all():
+            raise TableError(
+                f"The member {quoted(column)} of {quoted(grouping.name)} has no label in row "
+                f"{row_list(~used[:, number], positions)}. Every row needs one: fill it in, or "
+                f"leave these rows out with table.dropna(subset=[{column!r}])."
+            )
 
 
 def _weights(

@@ -104,6 +104,12 @@ def social_relations(
             "residual out."
         )
     record = one_family(options.get("family"), "social_relations")
+    if record.response == "nominal":
+        raise SpecError(
+            f"social_relations has one linear predictor, and the family {quoted(record.name)} has "
+            "one for each category. Fit a model of the family 'binomial' for each category, or "
+            "use 'ordinal' where the categories have an order."
+        )
     if record.correlated_residuals and occasion is None:
         options["residual"] = Residual("compound_symmetric", (DYAD,)).text
     else:

@@ -61,6 +61,12 @@ def check_outcomes(spec: "ModelSpec") -> None:
         )
     if not spec.outcomes:
         return
+    both = sorted({*used, *_columns_of(spec)} & set(spec.outcomes))
+    if both:
+        raise SpecError(
+            f"The outcome {quoted(both[0])} is used as a predictor, grouping, weight or offset as "
+            "well. Leave it out there, or out of the outcomes."
+        )
     for name in (OUTCOME, ROW, VALUE):
         columns = [*used, *spec.outcomes]
         columns += [name for item in spec.groupings for name in (*item.columns, *item.members)]
@@ -75,3 +81,12 @@ def check_outcomes(spec: "ModelSpec") -> None:
                 f"{key} cannot be set for several outcomes, mvbind(...), in this version. "
                 "Leave it out, or fit one model for each outcome."
             )
+
+
+def _columns_of(spec: "ModelSpec") -> list[str]:
+    """Return the columns of the groupings, of the offsets and of what belongs to some outcomes."""
+    found = [name for text in spec.parts.offsets for name in column_names(parse(text))]
+    for item in spec.groupings:
+        found += [*item.columns, *item.members, *item.weight_columns]
+    given = (spec.offset, spec.exposure, spec.trials)
+    return [*found, *(name for name in given if isinstance(name, str))]

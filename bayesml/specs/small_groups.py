@@ -11,6 +11,28 @@ TWIN_MODELS = ("ACE", "ADE", "AE", "CE")
 PERSON = "person"
 ADDED = ACTOR, PARTNER, DYAD, DIRECTION = "actor", "partner", "dyad", "direction"
 
+# What adds the columns that a structure reads, and how their names begin.
+_ADDED_BY = {
+    "twins": (
+        'with_relatedness(table, pair=..., zygosity=..., identical="MZ")',
+        ("additive_", "dominance_", "shared"),
+    ),
+    "social_relations": ("with_dyads(table, actor=..., partner=...)", ADDED),
+    "dyadic": ("with_partners(table, columns, dyad=...)", ("actor_", "partner_")),
+}
+
+
+def added_by(structure: str, column: str) -> str:
+    """Return a sentence on the function that adds a column to a table; empty where none does.
+
+    Examples
+    --------
+    >>> added_by("social_relations", "dyad")
+    'In Python bml.with_dyads(table, actor=..., partner=...) adds it. '
+    """
+    call, names = _ADDED_BY.get(structure, ("", ()))
+    return f"In Python bml.{call} adds it. " if names and column.startswith(names) else ""
+
 
 def twin_grouping(letter: str) -> Grouping:
     """Return the grouping of one part of the variance of twins: ``"A"``, ``"C"`` or ``"D"``.

@@ -157,7 +157,7 @@ def test_a_script_that_imports_bayesml_is_caught(tmp_path: Path) -> None:
     "names",
     [
         SAMPLED,
-        SAMPLED_TOGETHER,
+        pytest.param(SAMPLED_TOGETHER, marks=pytest.mark.slow),
         pytest.param(SAMPLED_SLOWLY, marks=pytest.mark.slow),
         pytest.param(SAMPLED_IN_PAIRS, marks=pytest.mark.slow),
     ],

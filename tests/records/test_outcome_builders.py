@@ -198,6 +198,35 @@ ERRORS: list[tuple[Callable[[], bml.Model], str]] = [
         lambda: bml.multivariate(papers(), "outcome", outcomes=["written", "course"]),
         "is called 'outcome'",
     ),
+    (
+        lambda: bml.multivariate(
+            papers().assign(school=[1, 1, None, 2, 3, 3, 4, 4]),
+            "1",
+            outcomes=["absences", "prizes"],
+            group="school",
+        ),
+        r"has no label in column 'school', row 3\. Every row",
+    ),
+    *[
+        (
+            lambda formula=formula: bml.model(papers(), formula),
+            "The outcome 'absences' is used as a predictor, grouping, weight or offset as well",
+        )
+        for formula in (
+            "mvbind(absences, prizes) ~ absences + (1 | school)",
+            "mvbind(absences, prizes) ~ age + (absences | school)",
+            "mvbind(absences, prizes) ~ age + (1 | absences)",
+            "mvbind(absences, prizes) ~ age + offset(absences) + (1 | school)",
+        )
+    ],
+    (
+        lambda: bml.model(
+            couples().assign(couple=[3, 1, None, 2, 2, 3]),
+            "content ~ 1",
+            residual="compound_symmetric(couple)",
+        ),
+        r"The grouping 'couple' has no label in column 'couple', row 3\.",
+    ),
     (lambda: mixed({"written": "gaussian"}), "says nothing about the outcome 'absences'"),
     (
         lambda: mixed({"written": "gaussian", "absences": "poisson", "prizes": "poisson"}),

@@ -1,6 +1,7 @@
 """Social-relations models: the groupings, the checks, and the densities of SciPy."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from scipy import stats
 from scipy.optimize import minimize
 
 import bayesml as bml
+from bayesml.codegen.starter_choice import any_starter_toml
+from bayesml.design.building import build_design
 from bayesml.design.replaying import replay_terms, replay_units
 from bayesml.design.stored_designs import design_text, stored_design
 from bayesml.errors import FormulaError, SpecError, TableError
@@ -349,3 +352,41 @@ def test_terms_that_cannot_be_members_own(formula: str, error: type[Exception], 
     table = pd.DataFrame({name: np.arange(6.0) for name in "abxyzw"})
     with pytest.raises(error, match=words):
         bml.model(table, formula)
+
+
+def test_a_person_that_is_missing_in_a_row_is_not_an_effect_of_zero() -> None:
+    frame = bml.with_dyads(round_robin(3, 4, 1), actor="rater", partner="target")
+    spec = bml.social_relations(
+        round_robin(3, 4, 1), "liking ~ 1", actor="rater", partner="target"
+    ).spec
+    frame.loc[4, "partner"] = None
+    with pytest.raises(TableError, match=r"member 'partner' of 'person' has no label in row 5\."):
+        build_design(spec, frame)
+    # An empty place has to be asked for.
+    (person,) = spec.groupings
+    frame["partner"] = frame["partner"].fillna("nobody")
+    asked = replace(spec, groupings=(replace(person, absent="nobody"),))
+    assert build_design(asked, frame).varying[0].units.weights[4, 1] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("social_relations", r"bml.with_dyads\(table, actor=..., partner=...\) adds it"),
+        ("twins", r"bml.with_relatedness\(table, pair=..., zygosity=..., identical=\"MZ\"\) adds"),
+        ("dyadic", r"bml.with_partners\(table, columns, dyad=...\) adds it"),
+    ],
+)
+def test_columns_that_a_function_adds_are_said_to_be(name: str, call: str) -> None:
+    columns = ["response", "x", "role", "couple", "rater", "target", "family", "zygosity", "team"]
+    table = pd.DataFrame(dict.fromkeys(columns, range(4)))
+    with pytest.raises(TableError, match=call):
+        build_design(spec_from_toml(any_starter_toml(name)), table)
+
+
+def test_nominal_ratings_are_refused_with_what_to_do() -> None:
+    table = round_robin(3, 4, 1).assign(liking="none")
+    with pytest.raises(SpecError, match=r"one for each category\. Fit a model of the family 'bino"):
+        bml.social_relations(
+            table, "liking ~ 1", actor="rater", partner="target", family="categorical"
+        )
