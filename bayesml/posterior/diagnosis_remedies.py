@@ -46,7 +46,7 @@ def divergence_remedy(fit: Fit, where: str, side: str) -> str:
         rest = f"{sd_remedy(fit, where)}."
         grouping, term = grouping_of(fit, where)
         if grouping is not None and side == "small" and term not in ("", "Intercept"):
-            rest = f"{sd_remedy(fit, where)}, or drop the slope of {term} over {grouping.name}."
+            rest = f"{sd_remedy(fit, where)}, or leave the term {term} out of {grouping.name}."
         return first + rest
     return (
         first + "give the SDs tighter priors or check the model: a variance near 0 or terms that "

@@ -212,7 +212,7 @@ def test_divergences_name_the_sd_at_whose_small_values_they_gather(
     (problem,) = bml.diagnose(fit).problems
     assert problem.parameter == "sd_g[x]"
     assert "They gather at small values of sd_g[x]" in problem.words
-    assert "drop the slope of x over g" in problem.remedy
+    assert "leave the term x out of g" in problem.remedy
     # The prior that is named has half the median of the default.
     prior = parse_prior(dict(item[:2] for item in fit.facts.priors)["sd_g[x]"], "positive")
     assert f"HalfNormal({prior.frozen.ppf(0.5) / 2:.2g})" in problem.remedy
