@@ -110,7 +110,7 @@ def _arbitrary(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> n
         covariance = factor @ np.swapaxes(factor, -1, -2)
         sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
         return covariance / sd[..., :, None] / sd[..., None, :]
-    if name == "cutpoints":
+    if name.startswith("cutpoints"):
         return np.sort(rng.normal(size=shape), axis=-1)
     if name == "sigma" or name.startswith("sd_"):
         return np.exp(rng.normal(-0.5, 0.1, size=shape))

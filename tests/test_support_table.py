@@ -128,14 +128,16 @@ def what_works(
     # Its density and its gradient are tried in test_log_density.py, sampling elsewhere.
     made = model.to_pymc()
     reported = set(model.resolved.posterior_names) <= set(made.named_vars)
-    found = {"fit": reported and len(made.observed_RVs) == 1}
+    # Ordered outcomes have each a likelihood of their own.
+    likelihoods = max(1, len(model.resolved.outcome_identifiers))
+    found = {"fit": reported and len(made.observed_RVs) == likelihoods}
     # Durations of a log-logistic shape up to 2 have no variance to divide.
     shapes = {name: 6.0 for name in model.resolved.posterior_names if name == "shape"}
     fit = fake_fit(model, draws=60, chains=2, values=shapes)
     calls: dict[str, Callable[[], pd.DataFrame]] = {
         "predict": lambda: bml.predict(fit, groups="marginal"),
         "loo": lambda: bml.loo(fit).pointwise,
-        "vpc": lambda: bml.vpc(fit, scale=_scale(family)),
+        "vpc": lambda: bml.vpc(fit, scale=_scale(family, structure)),
     }
     for name, call in calls.items():
         try:
@@ -151,10 +153,11 @@ def what_works(
     return found
 
 
-def _scale(family: str) -> str:
-    """Return the scale of shares that asks for more; unordered categories have the latent one."""
-    ordered = FAMILIES[family].latent and FAMILIES[family].response != "nominal"
-    return "response" if ordered else "latent"
+def _scale(family: str, structure: str) -> str:
+    """Return the scale of shares that asks for more; some categories have the latent one only."""
+    latent_only = ("nominal", "ordered") if structure == "multivariate" else ("nominal",)
+    response = FAMILIES[family].latent and FAMILIES[family].response not in latent_only
+    return "response" if response else "latent"
 
 
 def cell(found: dict[str, bool], need: str = "") -> str:
