@@ -23,7 +23,13 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 # Files that take minutes: they come first, so that two workers end at about the same time.
-LONG = ("test_reference.py", "test_notebooks.py", "test_templates.py", "test_engines_agree.py")
+LONG = (
+    "test_reference.py",
+    "test_notebooks.py",
+    "test_templates.py",
+    "test_engines_agree.py",
+    "test_support_table.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
