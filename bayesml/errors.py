@@ -66,7 +66,9 @@ def nearest(name: str, allowed: Sequence[str], most: int = 3) -> list[str]:
 
 def did_you_mean(name: str, allowed: Sequence[str]) -> str:
     """Return `Did you mean 'x'?` where a name is close, else the list of allowed names."""
-    close = nearest(name, allowed, most=1)
-    if close:
-        return f"Did you mean {quoted(close[0])}?"
-    return f"Allowed: {listed(allowed, most=12)}."
+    return close_name(name, allowed).rstrip() or f"Allowed: {listed(allowed, most=12)}."
+
+
+def close_name(name: str, allowed: Sequence[str]) -> str:
+    """Return `Did you mean 'x'? ` where a name is close, else nothing: what is allowed follows."""
+    return "".join(f"Did you mean {quoted(near)}? " for near in nearest(name, allowed, most=1))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bayesml.codegen.further_starters import FURTHER, mixed_toml
 from bayesml.codegen.starters import autoregressive_toml, starter_structures, starter_toml
-from bayesml.errors import SpecError, did_you_mean, quoted
+from bayesml.errors import SpecError, close_name, quoted
 from bayesml.specs.families import FAMILIES
 
 # Starting points of one family, or of several: name of the model file, and of its script.
@@ -57,7 +57,7 @@ def any_starter_toml(name: str, family: str = "gaussian") -> str:
     if name not in starter_names():
         raise SpecError(
             f"The structure {quoted(name)} has no starting point. "
-            f"{did_you_mean(name, starter_names())} Allowed: {', '.join(starter_names())}."
+            f"{close_name(name, starter_names())}Allowed: {', '.join(starter_names())}."
         )
     if name in VARIANTS:
         if family != "gaussian":
@@ -70,6 +70,6 @@ def any_starter_toml(name: str, family: str = "gaussian") -> str:
     if family not in families:
         raise SpecError(
             f"The starting point {quoted(name)} has no family {quoted(family)}. "
-            f"{did_you_mean(family, families)} Allowed: {', '.join(families)}."
+            f"{close_name(family, families)}Allowed: {', '.join(families)}."
         )
     return FURTHER[name].toml(family)

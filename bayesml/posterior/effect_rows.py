@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayesml.design.member_terms import varying_values
 from bayesml.design.stored_designs import StoredDesign
-from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.errors import FitError, close_name, did_you_mean, listed, quoted
 from bayesml.posterior.category_predictors import linear_of_block
 from bayesml.posterior.effect_distributions import kinds_of_rows
 from bayesml.posterior.linear_predictors import (
@@ -139,7 +139,7 @@ def effect_rows(
         )
     if kind not in EFFECT_KINDS:
         raise FitError(
-            f"kind is {quoted(str(kind))}. {did_you_mean(str(kind), EFFECT_KINDS)} Allowed: "
+            f"kind is {quoted(str(kind))}. {close_name(str(kind), EFFECT_KINDS)}Allowed: "
             "'mean' (response scale) and 'linear' (link scale)."
         )
     stored = fit_design(fit)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayesml.design.columns import plain_frame
 from bayesml.design.rows import numeric_column
-from bayesml.errors import FitError, did_you_mean, listed, quoted
+from bayesml.errors import FitError, close_name, listed, quoted
 from bayesml.posterior.effect_rows import (
     EffectRows,
     averages,
@@ -145,7 +145,7 @@ def contrast(
     """
     if measure not in MEASURES:
         raise FitError(
-            f"measure is {quoted(str(measure))}. {did_you_mean(str(measure), MEASURES)} Allowed: "
+            f"measure is {quoted(str(measure))}. {close_name(str(measure), MEASURES)}Allowed: "
             f"{', '.join(MEASURES)}."
         )
     interval_words(prob)

@@ -4,7 +4,7 @@ Adding a family is one record, in the module of its kind of outcome, and one row
 generator, the design and the posterior read the record; none of them asks for a family by name.
 """
 
-from bayesml.errors import SpecError, nearest, quoted
+from bayesml.errors import SpecError, close_name, quoted
 from bayesml.specs.binary_families import BINARY_FAMILIES
 from bayesml.specs.count_families import COUNT_FAMILIES
 from bayesml.specs.duration_families import DURATION_FAMILIES
@@ -57,7 +57,5 @@ def family_named(name: str) -> Family:
     elif str(name) in _RESHAPED:
         hint = _RESHAPED[str(name)]
     else:
-        hint = "".join(
-            f"Did you mean {quoted(near)}? " for near in nearest(str(name), list(FAMILIES), 1)
-        )
+        hint = close_name(str(name), list(FAMILIES))
     raise SpecError(f"The family {quoted(name)} is unknown. {hint}Allowed: {', '.join(FAMILIES)}.")

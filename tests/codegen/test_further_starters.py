@@ -126,9 +126,9 @@ def test_starting_points_by_name() -> None:
     assert starter_names() == STARTING_POINTS
     assert any_starter_toml("dyadic") == FURTHER["dyadic"].toml("gaussian")
     assert 'family = "poisson"' in any_starter_toml("two_level", "poisson")
-    with pytest.raises(SpecError, match=r"'dyadic' has no family 'beta'\. .*: gaussian, bin"):
+    with pytest.raises(SpecError, match=r"'dyadic' has no family 'beta'\. Allowed: gaussian, bin"):
         any_starter_toml("dyadic", "beta")
     with pytest.raises(SpecError, match=r"'multivariate_mixed' takes no family\. Leave"):
         any_starter_toml("multivariate_mixed", "poisson")
-    with pytest.raises(SpecError, match=r"'triads' has no starting point\. .*two_level, "):
+    with pytest.raises(SpecError, match=r"'triads' has no starting point\. Allowed: two_level, "):
         any_starter_toml("triads")

@@ -275,7 +275,7 @@ Call = Callable[[Fit, pd.DataFrame], Any]
         (lambda f, t: bml.slopes(f, "sex"), FitError,
          r"variable is 'sex', which holds labels and has no slope\. Use bml\.contrast"),
         (lambda f, t: bml.slopes(f, "x", kind="outcome"), FitError,
-         r"kind is 'outcome'.*'mean' \(response scale\) and 'linear' \(link scale\)"),
+         r"kind is 'outcome'\. Allowed: 'mean' \(response scale\) and 'linear' \(link scale\)"),
         (lambda f, t: bml.slopes(f, "x", new_data=t), FitError, r"groups is not given"),
         (lambda f, t: bml.slopes(f, "x", prob=2), FitError, r"prob is 2"),
         (lambda f, t: bml.slopes(f, "x", at={"ww": 1}), FitError,
@@ -303,7 +303,7 @@ Call = Callable[[Fit, pd.DataFrame], Any]
         (lambda f, t: bml.contrast(f, "sex", at={"sex": "M"}), FitError,
          r"at sets 'sex', whose values are compared\. Leave it out of at"),
         (lambda f, t: bml.contrast(f, "sex", measure="odds"), FitError,
-         r"measure is 'odds'.*Allowed: difference, ratio"),
+         r"measure is 'odds'\. Allowed: difference, ratio"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_said(
