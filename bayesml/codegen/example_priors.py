@@ -26,7 +26,6 @@ def example_priors(resolved: ResolvedSpec) -> tuple[bool, Pairs]:
     scaled = any(item.record.scaled for item in resolved.spec.outcome_families)
     s, wide = ("s", "2.5 * s") if scaled else ("1.0", "2.5")
     changed = resolved.spec.prior_texts
-    changed = resolved.spec.prior_texts
     found: Pairs = []
     defaults: dict[str, str] = {}
 

@@ -253,11 +253,7 @@ def residual_estimates(
     if resolved.parts:
         part = resolved.parts[0]
         values = design.parts[part.parameter].values
-        found = log_sd_estimates(values, part.intercept, sigma, parameters)
-        return [
-            (label, "", f"log {part.parameter}", float(value))
-            for label, value in zip(part.coefficients, found, strict=True)
-        ]
+        return log_sd_estimates(part.parameter, part.coefficients, values, sigma, parameters)
     residual, labels = resolved.residual, resolved.outcomes
     if residual is None:
         return _sd_rows(labels, _own_values(residuals, sigma, parameters)["sd"][0])
@@ -272,14 +268,33 @@ def residual_estimates(
 
 
 def log_sd_estimates(
-    values: np.ndarray, intercept: bool, sigma: float, parameters: np.ndarray
-) -> np.ndarray:
-    """Return the coefficients of log sigma, with the intercept where all predictors are 0."""
+    parameter: str,
+    coefficients: Sequence[str],
+    values: np.ndarray,
+    sigma: float,
+    parameters: np.ndarray,
+) -> list[tuple[str, str, str, float]]:
+    """Return the coefficients of log sigma, with the intercept where all predictors are 0.
+
+    Parameters
+    ----------
+    parameter : str
+        Whose formula it is: ``sigma``.
+    coefficients : sequence of str
+    values : array, shape (rows, coefficients)
+        X of log sigma.
+    sigma : float
+    parameters : array, shape (coefficients - 1,)
+    """
+    intercept = coefficients[0] == "Intercept"
     shift = values - np.append(0.0, values[:, 1:].mean(axis=0)) if intercept else values
     own = np.append(0.0, parameters) + _constant(shift) * np.log(sigma)
     if intercept:
         own[0] -= own[1:] @ values[:, 1:].mean(axis=0)
-    return own
+    return [
+        (label, "", f"log {parameter}", float(value))
+        for label, value in zip(coefficients, own, strict=True)
+    ]
 
 
 def structure_estimates(

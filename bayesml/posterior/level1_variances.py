@@ -7,7 +7,7 @@ import numpy as np
 from bayesml.errors import FitError, quoted
 from bayesml.posterior.effect_distributions import covariance_of_kind
 from bayesml.posterior.evaluation_point import EvaluationPoint
-from bayesml.posterior.outcome_parameters import parameter_values
+from bayesml.posterior.outcome_parameters import parameter_values, variable_values
 from bayesml.posterior.share_cases import ONLY, ShareCase
 from bayesml.quantities.partition import varying_variance
 from bayesml.records.fits import Fit
@@ -37,7 +37,7 @@ def parameter_draws_of(
             if item.name != "cutpoints"
         }
     found = {
-        item.name: _values(fit, item.name)
+        item.name: variable_values(fit, item.name)
         for item in fit.spec.scalar_parameters
         if fit.posterior[item.name].ndim == 2
     }
@@ -47,7 +47,7 @@ def parameter_draws_of(
         name = part.parameter
         eta = np.zeros((fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]))
         if part.coefficients:
-            eta += _values(fit, f"beta_{name}") @ point.parts[name]
+            eta += variable_values(fit, f"beta_{name}") @ point.parts[name]
         for item in fit.facts.groupings:
             if name == fit.spec.family_record.level1 and item.places(name):
                 own = covariance_of_kind(fit, item, case.kind_of(item))
@@ -121,7 +121,3 @@ def averages_a_curve(fit: Fit) -> bool:
         )
         for item in fit.spec.outcome_families
     )
-
-
-def _values(fit: Fit, name: str) -> np.ndarray:
-    return np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)

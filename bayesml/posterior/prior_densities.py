@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bayesml.posterior.effect_distributions import correlations_by_kind, sds_by_kind
+from bayesml.posterior.outcome_parameters import variable_values
 from bayesml.posterior.predictor_arrays import predictor_coefficients
 from bayesml.posterior.residual_fits import residual_record
 from bayesml.records.facts import PartFacts, outcome_places
@@ -46,7 +47,7 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
     if "beta" in posterior and not facts.nominal:
         found |= _coefficient_densities(fit, texts)
         # For cutpoints this is the shift that the means of the predictors make.
-        shift = fit.coefficient_draws @ np.array(facts.coefficient_means)
+        shift = _at_mean(fit, 0) if not facts.outcomes else shift
     for grouping in facts.groupings:
         sd = sds_by_kind(fit, grouping)
         key = f"sd_{grouping.name}"
@@ -66,7 +67,7 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
             found[key] = (eta - 1) * np.linalg.slogdet(corr)[1]
         if grouping.student:
             key = f"nu_{grouping.name}"
-            above = _values(fit, f"nu_{grouping.identifier}") - 2
+            above = variable_values(fit, f"nu_{grouping.identifier}") - 2
             found[key] = _density(texts[key].removesuffix(ABOVE_2), "positive", above)
     shift = shift[..., None]
     for part in facts.parts:
@@ -75,12 +76,12 @@ def log_prior_densities(fit: Fit) -> dict[str, np.ndarray]:
         else:
             found |= _part_densities(fit, part, texts)
         if part.category_specific:
-            shift = shift + _values(fit, "beta_cs") @ np.array(part.coefficient_means)
+            shift = shift + variable_values(fit, "beta_cs") @ np.array(part.coefficient_means)
     for parameter in fit.spec.scalar_parameters:
         if parameter.name == "cutpoints" and facts.ordered:
             found["cutpoints"] = _cutpoint_densities(fit, texts)
             continue
-        values = _values(fit, parameter.name)
+        values = variable_values(fit, parameter.name)
         if parameter.name == "cutpoints":
             values = values - shift
         keys = [key for key in texts if key.startswith(f"{parameter.name}[")]
@@ -105,17 +106,12 @@ def _coefficient_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.n
     The intercept's prior holds at the mean of the predictors over the outcome's own rows.
     """
     facts, beta = fit.facts, fit.coefficient_draws
-    labels, means = list(facts.coefficients), np.array(facts.coefficient_means)
+    labels = facts.coefficients
     found: dict[str, np.ndarray] = {}
     for number, outcome in enumerate(facts.outcomes or ("",)):
-        key, label = "Intercept", "Intercept"
-        places = np.arange(len(labels))
-        if outcome:
-            key, label = f"Intercept[{outcome}]", f"{outcome}:Intercept"
-            places = outcome_places(facts, labels, number)
+        key = f"Intercept[{outcome}]" if outcome else "Intercept"
         if key in texts:
-            share = means[labels.index(label)]
-            found[key] = _density(texts[key], "real", beta[..., places] @ (means[places] / share))
+            found[key] = _density(texts[key], "real", _at_mean(fit, number))
     slopes = [number for number, label in enumerate(labels) if f"beta[{label}]" in texts]
     if slopes:
         found["beta"] = np.sum(
@@ -129,17 +125,25 @@ def _cutpoint_densities(fit: Fit, texts: Mapping[str, str]) -> np.ndarray:
 
     Their priors hold at the mean of the predictors over the outcome's own rows.
     """
-    facts, beta = fit.facts, fit.coefficient_draws
-    labels, means = list(facts.coefficients), np.array(facts.coefficient_means)
-    total = np.zeros(beta.shape[:2])
-    for item in facts.ordered:
-        outcome = facts.outcomes[item.outcome]
-        places = outcome_places(facts, labels, item.outcome)
-        share = means[labels.index(f"{outcome}:Intercept")]
-        shift = beta[..., places] @ (means[places] / share)
-        at_mean = _values(fit, item.variable) - shift[..., None]
-        total += _density(texts[f"cutpoints[{outcome}]"], "real", at_mean).sum(axis=-1)
+    posterior = fit.posterior
+    total = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"]))
+    for item in fit.facts.ordered:
+        at_mean = variable_values(fit, item.variable) - _at_mean(fit, item.outcome)[..., None]
+        text = texts[f"cutpoints[{fit.facts.outcomes[item.outcome]}]"]
+        total += _density(text, "real", at_mean).sum(axis=-1)
     return total
+
+
+def _at_mean(fit: Fit, number: int) -> np.ndarray:
+    """Return X beta at the mean of the predictors over an outcome's own rows, (chains, draws)."""
+    facts = fit.facts
+    labels, means = list(facts.coefficients), np.array(facts.coefficient_means)
+    if not facts.outcomes:
+        return fit.coefficient_draws @ means
+    places = outcome_places(facts, labels, number)
+    # The means are over the rows of all outcomes, of which the outcome's are this share.
+    share = means[labels.index(f"{facts.outcomes[number]}:Intercept")]
+    return fit.coefficient_draws[..., places] @ (means[places] / share)
 
 
 def _residual_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -147,7 +151,7 @@ def _residual_densities(fit: Fit, texts: Mapping[str, str]) -> dict[str, np.ndar
     record = residual_record(fit.spec)
     if record is None:
         return {}
-    values, text = _values(fit, record.parameter), texts[record.parameter]
+    values, text = variable_values(fit, record.parameter), texts[record.parameter]
     if record.bounds is None:
         (eta,) = parse_prior(text, "correlation").values
         return {record.parameter: (eta - 1) * np.linalg.slogdet(values)[1]}
@@ -161,7 +165,7 @@ def _part_densities(fit: Fit, part: PartFacts, texts: Mapping[str, str]) -> dict
     name = f"beta_{part.parameter}"
     if not part.coefficients:
         return found
-    beta = _values(fit, name)
+    beta = variable_values(fit, name)
     intercept = f"Intercept_{part.parameter}"
     if intercept in texts:
         found[intercept] = _density(
@@ -222,10 +226,6 @@ def widened_prior(text: str, support: Support) -> str:
         return ""
     values = zip(prior.values, factors[prior.distribution], strict=True)
     return Prior(prior.distribution, tuple(value * factor for value, factor in values)).text
-
-
-def _values(fit: Fit, name: str) -> np.ndarray:
-    return np.asarray(fit.posterior[name].transpose("chain", "draw", ...).values, dtype=float)
 
 
 def _density(text: str, support: Support, values: np.ndarray) -> np.ndarray:

@@ -193,9 +193,5 @@ def _residual_estimates(
         )
     for part in fit.facts.parts:
         x = fitted_rows(fit, "compare_reml").parts[part.parameter]
-        found = log_sd_estimates(x, part.coefficients[0] == "Intercept", sigma, parameters)
-        return [
-            (label, "", f"log {part.parameter}", float(value))
-            for label, value in zip(part.coefficients, found, strict=True)
-        ]
+        return log_sd_estimates(part.parameter, part.coefficients, x, sigma, parameters)
     return [("", "", "sd", float(sigma))]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesml.errors import FitError, quoted
 from bayesml.records.facts import ModelFacts
+from bayesml.records.missing_attributes import missing_attribute
 from bayesml.specs.model_files import spec_from_toml
 from bayesml.specs.modelspec import ModelSpec
 
@@ -166,7 +167,7 @@ class Fit:
 
         def __getattr__(self, name: str) -> Any:
             advice = "It holds no table: pass the model that was fitted where a model is asked for."
-            raise AttributeError(f"A Fit has no {quoted(name)}. {advice}", name=name, obj=self)
+            return missing_attribute(self, name, advice)
 
     def __str__(self) -> str:
         facts = self.facts

@@ -16,9 +16,9 @@ from bayesml.design.arrays import model_coords, model_data
 from bayesml.design.building import build_design
 from bayesml.design.designs import Design
 from bayesml.design.resolving import resolve
-from bayesml.errors import quoted
 from bayesml.records.fact_finding import model_facts
 from bayesml.records.facts import ModelFacts
+from bayesml.records.missing_attributes import missing_attribute
 from bayesml.specs.modelspec import ModelSpec
 from bayesml.specs.resolved import ResolvedSpec
 from bayesml.tables.checks import require_table
@@ -212,7 +212,7 @@ class Model:
 
         def __getattr__(self, name: str) -> Any:
             advice = "It holds no draws: pass what model.fit() returns where a fit is asked for."
-            raise AttributeError(f"A Model has no {quoted(name)}. {advice}", name=name, obj=self)
+            return missing_attribute(self, name, advice)
 
     def __str__(self) -> str:
         facts = self.facts

@@ -36,7 +36,7 @@ def check_outcomes(spec: "ModelSpec") -> None:
         raise SpecError(
             f"Outcomes of the family {quoted(spec.family)} have cutpoints, which the members of a "
             "unit cannot have each for themselves in this version. Fit one model for each member, "
-            f"or give every member a column of its own: mvbind(first, second) ~ x."
+            "or give every member a column of its own: mvbind(first, second) ~ x."
         )
     for grouping in spec.groupings:
         if grouping.by is not None:

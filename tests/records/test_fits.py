@@ -143,6 +143,17 @@ def test_a_fit_in_place_of_a_model_is_told(
         function(fit)
 
 
+def test_what_an_attribute_raises_itself_is_not_hidden(
+    fit: bml.Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise AttributeError("of its own")
+
+    monkeypatch.setattr(bml.Fit, "facts", property(broken))
+    with pytest.raises(AttributeError, match="of its own"):
+        _ = copy.copy(fit).facts
+
+
 def test_records_can_be_copied_and_asked_for_what_they_have(fit: bml.Fit) -> None:
     assert copy.copy(fit).data is fit.data
     assert not hasattr(fit, "nonsense")
